@@ -1,0 +1,4 @@
+//! Boots an image under QEMU and observes it.
+
+pub mod memory;
+pub mod timeline;

@@ -1,0 +1,1 @@
+//! Guest memory: its layout, the kernel log and the journal inside it.

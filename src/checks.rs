@@ -1,0 +1,1 @@
+//! Judges facts: one generic check per file, parameterised by rules.

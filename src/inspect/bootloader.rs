@@ -1,0 +1,150 @@
+//! What the firmware starts, and what that starts: systemd-boot, GRUB, a UKI.
+
+pub mod grub;
+pub mod systemd_boot;
+pub mod uki;
+
+use super::error::{Error, Fact};
+use super::source::{Location, Origin};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Kind of loader found at the removable-media path of the ESP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoaderKind {
+    /// systemd-boot.
+    SystemdBoot,
+    /// GRUB 2.
+    Grub,
+    /// A unified kernel image as the loader itself.
+    Uki,
+    /// shim, which starts the next loader.
+    Shim,
+    /// EFI Boot Guard.
+    EfiBootGuard,
+    /// A PE file that is none of these.
+    Unknown,
+}
+
+/// A PE executable of the ESP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PeFacts {
+    /// Where it lies.
+    pub location: Location,
+    /// Size in bytes.
+    pub size: u64,
+    /// COFF machine, e.g. `x86_64`, `aarch64`, `0x1c0`.
+    pub machine: String,
+    /// PE subsystem is an EFI application.
+    pub efi_application: bool,
+    /// Has an Authenticode certificate table.
+    pub signed: bool,
+    /// Names of its sections, in order.
+    pub sections: Vec<String>,
+    /// First damage found (truncated section, bad header).
+    pub damage: Option<Error>,
+}
+
+/// The ESP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EspFacts {
+    /// Partition (`p1`).
+    pub partition: String,
+    /// `FAT12`, `FAT16`, `FAT32`.
+    pub fat_type: String,
+    /// The file at the removable-media path (`EFI/BOOT/BOOTX64.EFI`, any case), x86-64 or the image's own architecture.
+    pub removable: Fact<PeFacts>,
+    /// Removable-media loaders of other architectures present (`bootaa64.efi`, …).
+    pub other_architectures: Vec<String>,
+}
+
+/// One bootable entry, as the loader sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LoaderEntry {
+    /// Entry id as the loader names it (`boot.conf` for systemd-boot ≥ 250, the menuentry title or id for GRUB).
+    pub id: String,
+    /// Title for people.
+    pub title: Option<String>,
+    /// The line that makes the entry (the file for Type #1, the menuentry for GRUB).
+    pub origin: Option<Origin>,
+    /// Kernel (`linux`/`efi`/the UKI itself), with the line that names it.
+    pub linux: Option<EntryFile>,
+    /// Initrds in order.
+    pub initrds: Vec<EntryFile>,
+    /// Command line as the loader passes it, options joined by a blank.
+    pub options: String,
+    /// Lines the options came from.
+    pub options_origin: Vec<Origin>,
+    /// Boot-counting suffix `+LEFT-DONE`, when present.
+    pub tries: Option<(u32, u32)>,
+    /// The architecture line, when present.
+    pub architecture: Option<String>,
+    /// The loader would skip this entry (other architecture, kernel missing at menu time, no `linux`), with the reason.
+    pub skipped: Option<String>,
+}
+
+/// A file named by an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EntryFile {
+    /// Path as written.
+    pub path: String,
+    /// The line that names it.
+    pub origin: Option<Origin>,
+    /// Resolved file, or that it is missing or unreadable.
+    pub file: Fact<FoundFile>,
+}
+
+/// A file that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FoundFile {
+    /// Where it lies.
+    pub location: Location,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// The loader and its choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LoaderFacts {
+    /// Kind.
+    pub kind: LoaderKind,
+    /// Version from the binary (`252.38-1~deb12u1`), when it tells.
+    pub version: Option<String>,
+    /// Main configuration file (`loader/loader.conf`, `grub.cfg`).
+    pub config: Fact<Origin>,
+    /// `default` pattern with its line.
+    pub default: Option<(String, Origin)>,
+    /// The `default` pattern matches an entry (true when there is no pattern).
+    pub default_matches: bool,
+    /// Menu timeout in seconds; `None` = boots at once. `u32::MAX` = waits for a key for ever (`menu-force`, GRUB −1).
+    pub timeout: Option<u32>,
+    /// The line with the timeout.
+    pub timeout_origin: Option<Origin>,
+    /// Entries in the order of the menu.
+    pub entries: Vec<LoaderEntry>,
+    /// Index in `entries` of the one that boots by default.
+    pub selected: Option<usize>,
+    /// What the configuration asks for and the loader cannot have: missing modules, files, unset variables, unreadable file systems.
+    pub problems: Vec<LoaderProblem>,
+}
+
+/// Something the loader would stumble over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LoaderProblem {
+    /// Stable kind: `file-missing`, `unknown-filesystem`, `slot-empty`, `uki-overlap`, `uki-no-cmdline`, `syntax`, …
+    pub kind: String,
+    /// Sentence fragment.
+    pub message: String,
+    /// The line that asks for it.
+    pub origin: Option<Origin>,
+    /// The file or partition concerned.
+    pub location: Location,
+}
+
+impl LoaderFacts {
+    /// The entry that boots by default.
+    pub fn selected_entry(&self) -> Option<&LoaderEntry> {
+        self.entries.get(self.selected?)
+    }
+}

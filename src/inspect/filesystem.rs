@@ -1,0 +1,95 @@
+//! One read-only view for every file system an image can hold.
+
+pub mod ext4;
+pub mod fat;
+
+use super::error::Result;
+use super::source::SourceFile;
+use std::sync::Arc;
+
+/// Type of a directory entry or inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// Regular file.
+    Regular,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Symlink,
+    /// Device node, FIFO or socket.
+    Special,
+}
+
+/// What `lstat(2)` would say, as far as checks need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// Type.
+    pub kind: FileKind,
+    /// Permission bits (`0o7777`); FAT reports `0o755`.
+    pub mode: u16,
+    /// Size in bytes.
+    pub size: u64,
+    /// Owner.
+    pub uid: u32,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Name; bytes that are not UTF-8 are replaced (such an entry cannot be opened by path).
+    pub name: String,
+    /// Type.
+    pub kind: FileKind,
+}
+
+/// A range of a file on the disk image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskRange {
+    /// First byte, from the start of the *image*.
+    pub start: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Offset in the file.
+    pub file_offset: u64,
+}
+
+/// A read-only file system. Paths are absolute inside it; symbolic links are followed within it and never out of it.
+pub trait FileSystem: Send + Sync {
+    /// Kernel name of the file system type: `ext4`, `vfat`, `squashfs`.
+    fn type_name(&self) -> &'static str;
+    /// Partition label for locations (`p2`).
+    fn partition(&self) -> &str;
+    /// Metadata of the file, symbolic links followed.
+    fn metadata(&self, path: &str) -> Result<Metadata>;
+    /// Metadata of the last component itself, not followed.
+    fn symlink_metadata(&self, path: &str) -> Result<Metadata>;
+    /// Target text of a symbolic link.
+    fn read_link(&self, path: &str) -> Result<String>;
+    /// The path with all symbolic links resolved (also of the last component).
+    fn canonicalize(&self, path: &str) -> Result<String>;
+    /// Whole content; [`ErrorKind::Limit`](super::error::ErrorKind::Limit) when larger than `cap` bytes.
+    fn read(&self, path: &str, cap: u64) -> Result<Vec<u8>>;
+    /// At most `len` bytes from `offset`.
+    fn read_at(&self, path: &str, offset: u64, len: usize) -> Result<Vec<u8>>;
+    /// Entries of a directory without `.` and `..`, sorted by name.
+    fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>>;
+
+    /// Whether something is there, symbolic links followed.
+    fn exists(&self, path: &str) -> bool {
+        self.metadata(path).is_ok()
+    }
+
+    /// A text file with its place, for parsers that report lines.
+    fn read_source(&self, path: &str, cap: u64) -> Result<Arc<SourceFile>> {
+        let bytes = self.read(path, cap)?;
+        Ok(Arc::new(SourceFile {
+            partition: self.partition().to_owned(),
+            path: path.to_owned(),
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }))
+    }
+}
+
+/// Cap for configuration files: units, fstab, loader entries.
+pub const CONFIG_CAP: u64 = 1 << 20;

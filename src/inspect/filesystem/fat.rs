@@ -1,0 +1,1 @@
+//! FAT12/16/32 through the fatfs crate, behind a reader that bounds its I/O.

@@ -1,0 +1,1 @@
+//! Prints findings, timelines and verdicts; decides nothing.

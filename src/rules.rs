@@ -1,0 +1,1 @@
+//! Rules, profiles and the critical-points table, loaded from YAML.
