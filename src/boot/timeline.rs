@@ -127,10 +127,13 @@ pub enum Event {
         /// Open.
         open: bool,
     },
-    /// The guest wrote to the console port: used index of its transmit queue.
+    /// The guest wrote to the console port (its transmit queue moved).
     PortWrites {
-        /// Used index.
-        used: u32,
+        /// Buffers written so far.
+        buffers: u64,
+        /// Bytes written so far, when QEMU tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
     },
     /// The guest read a file of the image.
     DiskRead {
@@ -140,6 +143,16 @@ pub enum Event {
         path: String,
         /// Bytes read of it so far.
         bytes: u64,
+        /// Its last byte has been read: the loader or kernel has all of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
+    },
+    /// The guest wrote to a file's place on the image (kept in the snapshot, never in the image).
+    DiskWrite {
+        /// Partition (`p2`).
+        partition: String,
+        /// Path, or a description.
+        path: String,
     },
     /// A record of the kernel log.
     KernelLog {
