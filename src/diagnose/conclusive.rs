@@ -1,0 +1,87 @@
+//! When a boot has said enough to stop watching it.
+
+use super::device;
+use super::patterns::{Hit, Weight, scan_one};
+use super::unit_outcome::{Outcome, UnitNames, outcome};
+use crate::boot::names::Names;
+use crate::boot::stages::Stages;
+use crate::boot::timeline::Observation;
+use crate::stage::Stage;
+
+/// Evidence that the boot will not succeed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    /// The evidence as a line.
+    pub evidence: String,
+    /// Watch this many seconds more, from the time of the evidence, for what explains it.
+    pub linger: f64,
+    /// Host time of the evidence.
+    pub t: f64,
+}
+
+/// Looks for conclusive evidence. Cheap enough to call after each new observation of a kind that carries text.
+pub fn conclusive(
+    timeline: &[Observation],
+    stages: &Stages,
+    names: &Names,
+    description: Option<&str>,
+) -> Option<Conclusion> {
+    if stages.reached(Stage::Shell) {
+        return None;
+    }
+    let fatal = timeline
+        .iter()
+        .enumerate()
+        .flat_map(|(i, o)| scan_one(i, o))
+        .find(|hit| hit.pattern.weight == Weight::Fatal && still_stands(hit, stages));
+    if let Some(hit) = fatal {
+        return Some(Conclusion {
+            evidence: hit.text.clone(),
+            linger: linger_after(&hit),
+            t: hit.t,
+        });
+    }
+    let unit = UnitNames {
+        name: names.unit.clone(),
+        description: description.map(str::to_owned),
+    };
+    let found = outcome(timeline, &unit);
+    let at = timeline.get(found.index?)?;
+    let bound = device::state(timeline, &names.profile.module).bound;
+    let linger = match found.outcome {
+        // The device's arrival tells a race from a device that never comes; one second more for the logs behind it.
+        Outcome::Skipped { .. } => bound.map_or(20.0, |b| (b - at.t).max(0.0) + 1.0),
+        Outcome::ExecFailed { .. } | Outcome::SetupFailed { .. } | Outcome::BadSetting { .. } => {
+            2.0
+        }
+        Outcome::AssertFailed { .. }
+        | Outcome::DependencyFailed { .. }
+        | Outcome::DeletedFromCycle => 2.0,
+        Outcome::Failed {
+            start_limit: true, ..
+        } => 2.0,
+        _ => return None,
+    };
+    Some(Conclusion {
+        evidence: super::patterns::text_of(&at.event)?.to_owned(),
+        linger,
+        t: at.t,
+    })
+}
+
+/// Emergency mode and prompts come with explanations around them; a panic has said all it can.
+fn linger_after(hit: &Hit) -> f64 {
+    match hit.pattern.stage {
+        Stage::Host => 0.5,
+        Stage::Shell => 5.0,
+        _ => 1.5,
+    }
+}
+
+fn still_stands(hit: &Hit, stages: &Stages) -> bool {
+    let Some(furthest) = stages.furthest() else {
+        return true;
+    };
+    let near = furthest as usize <= hit.pattern.stage as usize + 1;
+    near || stages.get(furthest).is_none_or(|r| hit.t + 0.5 >= r.t)
+}
