@@ -31,6 +31,8 @@ pub struct FstabEntry {
     pub fs_type: String,
     /// Options.
     pub options: Vec<String>,
+    /// `fs_passno`; 0 when absent or not a number.
+    pub pass: u32,
     /// What the spec resolves to.
     pub device: DeviceMatch,
     /// The line.
