@@ -3,8 +3,10 @@
 pub mod ext4;
 pub mod fat;
 
-use super::error::Result;
-use super::source::SourceFile;
+use super::disk::{Disk, Slice};
+use super::error::{Error, Result};
+use super::partitions::Partition;
+use super::source::{Location, SourceFile};
 use std::sync::Arc;
 
 /// Type of a directory entry or inode.
@@ -75,6 +77,10 @@ pub trait FileSystem: Send + Sync {
     /// Entries of a directory without `.` and `..`, sorted by name.
     fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>>;
 
+    /// Names the file behind every byte range of the image that this file system uses: files by path, its own
+    /// structures as `<inode table>`, `<directory /etc>`.
+    fn disk_ranges(&self, visit: &mut dyn FnMut(&str, DiskRange)) -> Result<()>;
+
     /// Whether something is there, symbolic links followed.
     fn exists(&self, path: &str) -> bool {
         self.metadata(path).is_ok()
@@ -93,3 +99,29 @@ pub trait FileSystem: Send + Sync {
 
 /// Cap for configuration files: units, fstab, loader entries.
 pub const CONFIG_CAP: u64 = 1 << 20;
+
+/// Opens the file system of a partition; names the type when it is one that isar-doctor does not read.
+pub fn open(disk: &Arc<dyn Disk>, partition: &Partition) -> Result<Arc<dyn FileSystem>> {
+    let slice: Arc<dyn Disk> = Arc::new(Slice::new(
+        disk,
+        &partition.id,
+        partition.start,
+        partition.len,
+    ));
+    match partition.content.fs_type.as_deref() {
+        Some("vfat") => Ok(Arc::new(fat::FatFs::open(
+            slice,
+            &partition.id,
+            partition.start,
+        )?)),
+        Some("ext2" | "ext3" | "ext4") => ext4::open(slice, &partition.id, partition.start),
+        Some(other) => Err(Error::unsupported(
+            Location::partition(&partition.id),
+            format!("{other} is a file system that isar-doctor does not read"),
+        )),
+        None => Err(Error::corrupt(
+            Location::partition(&partition.id),
+            "no file system is recognised",
+        )),
+    }
+}
