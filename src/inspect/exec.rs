@@ -1,6 +1,12 @@
 //! Can the kernel execute this file? ELF and script interpreters, modes, libraries.
 
-use super::error::Fact;
+mod elf;
+mod libraries;
+
+pub use libraries::SearchPath;
+
+use super::error::{Error, ErrorKind, Fact, Result};
+use super::filesystem::{FileKind, FileSystem};
 use super::source::{Location, SourceFile};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,4 +56,179 @@ pub struct Executable {
     /// Text of a script (at most 256 KiB), for the checks that read it.
     #[serde(skip)]
     pub text: Option<Arc<SourceFile>>,
+}
+
+/// Scripts larger than this are not kept as text.
+const SCRIPT_CAP: u64 = 256 << 10;
+/// `BINPRM_BUF_SIZE` (include/uapi/linux/binfmts.h): what the kernel sees of a file before it decides.
+const HEAD: usize = 256;
+/// An interpreter may be a script again; the kernel allows a few levels (fs/exec.c, `bprm->recursion`).
+const MAX_DEPTH: usize = 5;
+
+/// What `execve(2)` of `path` would find. Missing files are [`Fact::Absent`].
+pub fn read(fs: &dyn FileSystem, search: &SearchPath, path: &str) -> Fact<Executable> {
+    Fact::from_result(read_at_depth(fs, search, path, 0))
+}
+
+fn read_at_depth(
+    fs: &dyn FileSystem,
+    search: &SearchPath,
+    path: &str,
+    depth: usize,
+) -> Result<Executable> {
+    let canonical = fs.canonicalize(path)?;
+    let location = Location::file(fs.partition(), canonical.clone());
+    if depth > MAX_DEPTH {
+        return Err(Error::limit(
+            location,
+            "interpreters of interpreters without end",
+        ));
+    }
+    let metadata = fs.metadata(&canonical)?;
+    if metadata.kind != FileKind::Regular {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            location,
+            "is not a regular file",
+        ));
+    }
+    let head = fs.read_at(&canonical, 0, HEAD)?;
+    let mut text = None;
+    let format = if head.is_empty() {
+        Format::Empty
+    } else if let Some(line) = head.strip_prefix(b"#!") {
+        if metadata.size <= SCRIPT_CAP {
+            text = Some(fs.read_source(&canonical, SCRIPT_CAP)?);
+        }
+        shebang(line)
+    } else if head.starts_with(b"\x7fELF") {
+        elf::format(fs, search, &canonical, metadata.size)?
+    } else {
+        // Shells run such a file themselves; systemd and the kernel do not.
+        if metadata.size <= SCRIPT_CAP && !head.contains(&0) {
+            text = Some(fs.read_source(&canonical, SCRIPT_CAP)?);
+        }
+        Format::Unknown
+    };
+    let interpreter = match &format {
+        Format::Elf {
+            interpreter: Some(name),
+            ..
+        } => Some(name.clone()),
+        Format::Script { interpreter, .. } => Some(interpreter.clone()),
+        _ => None,
+    };
+    let interpreter = interpreter.map(|name| {
+        Box::new(Fact::from_result(read_at_depth(
+            fs,
+            search,
+            &name,
+            depth + 1,
+        )))
+    });
+    Ok(Executable {
+        location,
+        mode: metadata.mode,
+        size: metadata.size,
+        format,
+        interpreter,
+        text,
+    })
+}
+
+/// `#!` line as fs/binfmt_script.c takes it: blanks are skipped, the first word is the interpreter, the rest one argument.
+/// A carriage return is a character like any other.
+fn shebang(line: &[u8]) -> Format {
+    let end = line
+        .iter()
+        .position(|b| *b == b'\n' || *b == 0)
+        .unwrap_or(line.len());
+    let line = String::from_utf8_lossy(&line[..end]);
+    let line = line.trim_matches([' ', '\t']);
+    let (interpreter, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let argument = argument.trim_matches([' ', '\t']);
+    Format::Script {
+        interpreter: interpreter.to_owned(),
+        argument: (!argument.is_empty()).then(|| argument.to_owned()),
+    }
+}
+
+impl Executable {
+    /// Any execute bit is set; root needs no more than one (capabilities(7), CAP_DAC_OVERRIDE).
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::filesystem::directory::DirectoryFs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn made(name: &str, content: &[u8], mode: u32) -> (tempfile::TempDir, Fact<Executable>) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("bin")).unwrap();
+        std::fs::write(dir.path().join("bin/sh"), "x").unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let fact = read(
+            &DirectoryFs::new(dir.path(), "root"),
+            &SearchPath::default(),
+            &format!("/{name}"),
+        );
+        (dir, fact)
+    }
+
+    #[test]
+    fn scripts_are_read_as_the_kernel_reads_them() {
+        let (_dir, fact) = made("a", b"#! /bin/sh -e x\necho\n", 0o755);
+        let a = fact.known().unwrap();
+        assert_eq!(
+            a.format,
+            Format::Script {
+                interpreter: "/bin/sh".into(),
+                argument: Some("-e x".into())
+            }
+        );
+        assert!(matches!(a.interpreter.as_deref(), Some(Fact::Known(_))));
+        assert!(a.is_executable() && a.text.is_some());
+    }
+
+    #[test]
+    fn a_carriage_return_belongs_to_the_interpreter() {
+        let (_dir, fact) = made("a", b"#!/bin/sh\r\necho\r\n", 0o644);
+        let a = fact.known().unwrap();
+        assert_eq!(
+            a.format,
+            Format::Script {
+                interpreter: "/bin/sh\r".into(),
+                argument: None
+            }
+        );
+        assert!(matches!(a.interpreter.as_deref(), Some(Fact::Absent)));
+        assert!(!a.is_executable());
+    }
+
+    #[test]
+    fn empty_missing_and_unknown() {
+        assert_eq!(
+            made("a", b"", 0o755).1.known().unwrap().format,
+            Format::Empty
+        );
+        assert_eq!(
+            made("a", b"echo\n", 0o755).1.known().unwrap().format,
+            Format::Unknown
+        );
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(
+            read(
+                &DirectoryFs::new(dir.path(), "root"),
+                &SearchPath::default(),
+                "/no"
+            ),
+            Fact::Absent
+        );
+    }
 }

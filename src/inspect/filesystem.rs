@@ -1,5 +1,6 @@
 //! One read-only view for every file system an image can hold.
 
+pub mod directory;
 pub mod ext4;
 pub mod fat;
 

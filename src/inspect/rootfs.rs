@@ -1,9 +1,15 @@
 //! The root file system: its state, os-release, machine-id, init.
 
+use super::cmdline::CmdlineFacts;
+use super::disk::{Disk, Slice};
 use super::error::{Error, Fact};
-use super::exec::Executable;
+use super::exec::{self, Executable, Format, SearchPath};
+use super::filesystem::{CONFIG_CAP, FileKind, FileSystem, ext4};
+use super::partitions::Partition;
+use super::source::Location;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// The root file system that the boot will use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -32,4 +38,88 @@ pub struct RootfsFacts {
     pub merged_usr: bool,
     /// Architecture of init's ELF (`x86_64`).
     pub architecture: Option<String>,
+}
+
+/// Reads what concerns the root file system as a whole. `init` comes from `init=` or is `/sbin/init`.
+pub fn read(
+    disk: &Arc<dyn Disk>,
+    partition: &Partition,
+    fs: &dyn FileSystem,
+    search: &SearchPath,
+    cmdline: Option<&CmdlineFacts>,
+) -> RootfsFacts {
+    let slice = Slice::new(disk, &partition.id, partition.start, partition.len);
+    let superblock = matches!(
+        partition.content.fs_type.as_deref(),
+        Some("ext2" | "ext3" | "ext4")
+    )
+    .then(|| ext4::superblock::Superblock::read(&slice, &partition.id).ok())
+    .flatten();
+    let size = superblock
+        .as_ref()
+        .map_or(slice.len(), ext4::superblock::Superblock::size);
+    let damage = (size > slice.len()).then(|| {
+        let message = format!(
+            "the file system claims {size} bytes, and the image holds only {} of its partition",
+            slice.len()
+        );
+        Error::corrupt(Location::partition(&partition.id), message)
+    });
+    let init_path = cmdline
+        .and_then(|c| c.words.iter().rev().find(|w| w.key == "init"))
+        .and_then(|w| w.value.clone())
+        .unwrap_or_else(|| "/sbin/init".into());
+    let init = exec::read(fs, search, &init_path);
+    let architecture = match init.known().map(|e| &e.format) {
+        Some(Format::Elf { machine, .. }) => Some(machine.clone()),
+        _ => None,
+    };
+    RootfsFacts {
+        partition: partition.id.clone(),
+        fs_type: partition
+            .content
+            .fs_type
+            .clone()
+            .unwrap_or_else(|| fs.type_name().to_owned()),
+        fs_size: size,
+        damage,
+        dirty: superblock
+            .as_ref()
+            .and_then(ext4::superblock::Superblock::dirt),
+        features: superblock
+            .as_ref()
+            .map(ext4::superblock::Superblock::feature_names)
+            .unwrap_or_default(),
+        os_release: os_release(fs),
+        machine_id: Fact::from_result(
+            fs.read_source("/etc/machine-id", CONFIG_CAP)
+                .map(|f| f.text.trim().to_owned()),
+        ),
+        init,
+        init_path,
+        merged_usr: fs
+            .symlink_metadata("/lib")
+            .is_ok_and(|m| m.kind == FileKind::Symlink),
+        architecture,
+    }
+}
+
+/// os-release(5): `/etc` wins over `/usr/lib`.
+fn os_release(fs: &dyn FileSystem) -> Fact<Vec<(String, String)>> {
+    let file = fs
+        .read_source("/etc/os-release", CONFIG_CAP)
+        .or_else(|_| fs.read_source("/usr/lib/os-release", CONFIG_CAP));
+    Fact::from_result(file.map(|f| {
+        f.text
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .filter_map(|l| l.split_once('='))
+            .map(|(key, value)| {
+                (
+                    key.trim().to_owned(),
+                    value.trim().trim_matches(['"', '\'']).to_owned(),
+                )
+            })
+            .collect()
+    }))
 }
