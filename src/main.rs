@@ -3,5 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // QEMU's keeper is this executable too; it must start before anything else does.
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = isar_doctor::boot::keeper::dispatch(&arguments) {
+        return code;
+    }
     isar_doctor::cli::run()
 }

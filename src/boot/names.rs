@@ -36,6 +36,12 @@ pub struct Names {
     pub modules: Vec<Location>,
     /// The device's driver is built into the kernel; none when unknown.
     pub driver_builtin: Option<bool>,
+    /// The unit's `Description=`: with `StatusUnitFormat=description` systemd logs nothing else.
+    pub unit_description: Option<String>,
+    /// The disk's driver (virtio_blk) is built into the kernel; none when unknown.
+    pub disk_driver_builtin: Option<bool>,
+    /// Seconds the loader's menu waits before it boots; none when it does not wait, or for ever.
+    pub menu_timeout: Option<f64>,
     /// Longest time in seconds that systemd waits for a device or a start job in this image, when configured.
     pub job_timeout: Option<f64>,
 }
@@ -56,6 +62,9 @@ impl Names {
             script_runnable: true,
             modules: Vec::new(),
             driver_builtin: None,
+            unit_description: None,
+            disk_driver_builtin: None,
+            menu_timeout: None,
             job_timeout: None,
         }
     }

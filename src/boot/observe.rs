@@ -3,3 +3,11 @@
 //! An observer gets an [`Emitter`](super::channel::Emitter) (what it saw, and when), a
 //! [`Stop`](super::channel::Stop) (when to end), and what it watches. Those that look into the running machine
 //! get a [`Vm`](super::vm::Vm).
+
+pub mod disk_reads;
+pub mod idle;
+pub mod lines;
+pub mod qmp_events;
+pub mod serial;
+pub mod shell;
+pub mod virtio;

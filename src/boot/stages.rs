@@ -1,5 +1,8 @@
 //! The stage machine: evidence in any order, never a step back.
 
+pub mod log_marks;
+pub mod machine;
+
 use crate::stage::Stage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
