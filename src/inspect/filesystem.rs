@@ -75,6 +75,14 @@ pub trait FileSystem: Send + Sync {
     fn read(&self, path: &str, cap: u64) -> Result<Vec<u8>>;
     /// At most `len` bytes from `offset`.
     fn read_at(&self, path: &str, offset: u64, len: usize) -> Result<Vec<u8>>;
+    /// Opens a regular file for many reads; where its content lies is looked up once.
+    fn open_file<'a>(&'a self, path: &str) -> Result<Box<dyn OpenFile + 'a>> {
+        Ok(Box::new(ByPath {
+            fs: self,
+            path: path.to_owned(),
+            size: self.metadata(path)?.size,
+        }))
+    }
     /// Entries of a directory without `.` and `..`, sorted by name.
     fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>>;
 
@@ -95,6 +103,33 @@ pub trait FileSystem: Send + Sync {
             path: path.to_owned(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
         }))
+    }
+}
+
+/// A regular file that was found and can be read piece by piece.
+pub trait OpenFile: Send + Sync {
+    /// Size in bytes.
+    fn size(&self) -> u64;
+    /// Fills `buf` from `offset`; fewer bytes only at the end of the file.
+    fn read_into(&self, offset: u64, buf: &mut [u8]) -> Result<usize>;
+}
+
+/// The open file of a file system that looks its content up cheaply.
+struct ByPath<'a, F: ?Sized> {
+    fs: &'a F,
+    path: String,
+    size: u64,
+}
+
+impl<F: FileSystem + ?Sized> OpenFile for ByPath<'_, F> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+    fn read_into(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let bytes = self.fs.read_at(&self.path, offset, buf.len())?;
+        let len = bytes.len().min(buf.len());
+        buf[..len].copy_from_slice(&bytes[..len]);
+        Ok(len)
     }
 }
 

@@ -5,7 +5,7 @@
 
 pub mod window;
 
-use super::{DirEntry, DiskRange, FileKind, FileSystem, Metadata};
+use super::{DirEntry, DiskRange, FileKind, FileSystem, Metadata, OpenFile};
 use crate::inspect::disk::Disk;
 use crate::inspect::error::{Error, ErrorKind, Result};
 use crate::inspect::source::Location;
@@ -151,6 +151,15 @@ impl FatFs {
         })
     }
 
+    fn open_runs(&self, path: &str) -> Result<FatFile<'_>> {
+        let (size, runs) = self.runs(path)?;
+        Ok(FatFile {
+            disk: self.disk.as_ref(),
+            size,
+            runs,
+        })
+    }
+
     /// The places of a file's content in the file system, in file order, joined where they touch.
     fn runs(&self, path: &str) -> Result<(u64, Vec<(u64, u64)>)> {
         let window = Window::new(&self.disk);
@@ -196,6 +205,33 @@ impl FatFs {
 fn components(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/', '\\'])
         .filter(|c| !c.is_empty() && *c != ".")
+}
+
+/// A file whose cluster chain was walked.
+struct FatFile<'a> {
+    disk: &'a dyn Disk,
+    size: u64,
+    runs: Vec<(u64, u64)>,
+}
+
+impl OpenFile for FatFile<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_into(&self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let end = offset.saturating_add(buf.len() as u64).min(self.size);
+        let mut at = 0;
+        for (start, run) in &self.runs {
+            let (from, to) = (at.max(offset), (at + run).min(end));
+            if from < to {
+                let target = &mut buf[(from - offset) as usize..(to - offset) as usize];
+                self.disk.read_exact_at(start + (from - at), target)?;
+            }
+            at += run;
+        }
+        Ok(end.saturating_sub(offset) as usize)
+    }
 }
 
 fn same_name(a: &str, b: &str) -> bool {
@@ -262,19 +298,16 @@ impl FileSystem for FatFs {
     }
 
     fn read_at(&self, path: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
-        let (size, runs) = self.runs(path)?;
-        let end = offset.saturating_add(len as u64).min(size);
+        let file = self.open_runs(path)?;
+        let end = offset.saturating_add(len as u64).min(file.size);
         let mut out = vec![0; end.saturating_sub(offset) as usize];
-        let mut at = 0;
-        for (start, run) in runs {
-            let (from, to) = (at.max(offset), (at + run).min(end));
-            if from < to {
-                let target = &mut out[(from - offset) as usize..(to - offset) as usize];
-                self.disk.read_exact_at(start + (from - at), target)?;
-            }
-            at += run;
-        }
+        let read = file.read_into(offset, &mut out)?;
+        out.truncate(read);
         Ok(out)
+    }
+
+    fn open_file<'a>(&'a self, path: &str) -> Result<Box<dyn OpenFile + 'a>> {
+        Ok(Box::new(self.open_runs(path)?))
     }
 
     fn read_dir(&self, path: &str) -> Result<Vec<DirEntry>> {
