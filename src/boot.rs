@@ -5,6 +5,7 @@ pub mod blind;
 pub mod channel;
 pub mod ending;
 pub mod engine;
+pub mod file_map;
 pub mod firmware;
 pub mod image;
 pub mod interview;

@@ -93,7 +93,7 @@ impl Emitter {
     pub fn emit_at(&self, t: f64, source: Source, event: Event) {
         if !matches!(
             source,
-            Source::Doctor | Source::Idle | Source::Qmp | Source::Qemu
+            Source::Doctor | Source::Idle | Source::Qmp | Source::Qemu | Source::Disk
         ) {
             self.touch();
         }

@@ -123,7 +123,8 @@ impl Ending {
                 None => Ended::Quiet { seconds: quiet },
             });
         }
-        (idle.io >= SPINNING).then_some(Ended::Spinning { seconds: idle.io })
+        let spinning = idle.io >= SPINNING && idle.cpu < SPINNING / 4.0;
+        spinning.then_some(Ended::Spinning { seconds: idle.io })
     }
 
     fn patience(&self, stages: &Stages) -> f64 {

@@ -12,13 +12,12 @@ pub const PORT_ID: &str = "isar-doctor-shell";
 pub const NODE: &str = "image";
 const RAM_ID: &str = "isar-doctor-ram";
 
-/// Trace events: reads and writes of guest disks, which node is which file, driver status, console handshake and output.
+/// Trace events: reads and writes of guest disks, which node is which file, driver status, console output.
 const TRACE_EVENTS: &[&str] = &[
     "bdrv_open_common",
     "blk_co_preadv",
     "blk_co_pwritev",
     "virtio_set_status",
-    "virtio_serial_handle_control_message",
     "virtio_console_flush_buf",
 ];
 

@@ -4,7 +4,6 @@ use crate::boot::accel::Choice;
 use crate::boot::ending::{Conclusion, Limits};
 use crate::boot::engine::{self, Watcher};
 use crate::boot::names::Names;
-use crate::boot::observe::disk_reads::FileMap;
 use crate::boot::setup::{self, MachineOptions};
 use crate::boot::stages::Stages;
 use crate::boot::timeline::Observation;
@@ -128,7 +127,10 @@ fn boot(args: &BootArgs) -> Result<(), BootError> {
         &launch,
         Names::from_profile(&Profile::default()),
         limits,
-        Box::new(FileMap::default),
+        Box::new({
+            let image = prepared.image.clone();
+            move || crate::boot::file_map::build(&image)
+        }),
         &conclude,
     );
     let outcome = engine::run(plan, &mut Printer)?;

@@ -1,8 +1,8 @@
 //! Reads of the image, told as file names.
 //!
 //! QEMU's trace gives an offset for every read of a guest disk; the image's own file systems say which file lies there. Reads come
-//! ahead of use (read-ahead) and not at all for what is cached already, so a file is told once when its first byte is read and once when
-//! its last is.
+//! ahead of use (read-ahead touches the neighbours' first and last blocks too) and not at all for what is cached already. A file is told once
+//! when its first byte is read; a large one, or one of the ESP, also when all of it has been read: so a loader reads a kernel.
 
 use crate::boot::channel::Emitter;
 use crate::boot::timeline::{Event, Source};
@@ -13,6 +13,8 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 /// Files told per boot; a whole boot reads some thousand.
 const FILES_CAP: usize = 100_000;
+/// Files of this size are told again when they were read to the end: kernels and initrds, and few others.
+const LARGE: u64 = 4 << 20;
 /// Reads kept while the map is still being made.
 const EARLY_CAP: usize = 100_000;
 
@@ -30,6 +32,8 @@ struct MappedFile {
     path: String,
     /// One past the last byte in the file that has a place on the image.
     end: u64,
+    /// Told again when it was read to its end.
+    told_whole: bool,
 }
 
 impl FileMap {
@@ -44,6 +48,7 @@ impl FileMap {
                 partition: partition.to_owned(),
                 path: path.to_owned(),
                 end,
+                told_whole: false,
             }),
         }
         if let (false, Ok(file)) = (range.len == 0, u32::try_from(self.files.len() - 1)) {
@@ -51,9 +56,22 @@ impl FileMap {
         }
     }
 
+    /// Corrects where the files of a partition end, from their sizes.
+    pub fn trim(&mut self, partition: &str, size: impl Fn(&str) -> Option<u64>) {
+        for file in self.files.iter_mut().filter(|f| f.partition == partition) {
+            if let Some(size) = size(&file.path).filter(|size| *size > 0) {
+                file.end = file.end.min(size);
+                file.told_whole = true;
+            }
+        }
+    }
+
     /// To be called after the last `add`.
     pub fn finish(&mut self) {
         self.ranges.sort_by_key(|(range, _)| range.start);
+        for file in &mut self.files {
+            file.told_whole |= file.end >= LARGE;
+        }
     }
 
     /// Number of files.
@@ -66,8 +84,8 @@ impl FileMap {
         self.files.is_empty()
     }
 
-    /// Files in `start..start+len` of the image: file, bytes of it in that range, and whether its last byte is among them.
-    fn overlaps(&self, start: u64, len: u64) -> impl Iterator<Item = (u32, u64, bool)> + '_ {
+    /// Files in `start..start+len` of the image: file, and bytes of it in that range.
+    fn overlaps(&self, start: u64, len: u64) -> impl Iterator<Item = (u32, u64)> + '_ {
         let end = start.saturating_add(len);
         // Ranges of one image do not overlap each other, so only the last one that starts before can reach in.
         let first = self
@@ -81,8 +99,7 @@ impl FileMap {
                 let from = range.start.max(start);
                 let to = range.start.saturating_add(range.len).min(end);
                 let bytes = to.checked_sub(from).filter(|b| *b > 0)?;
-                let last = range.file_offset + (to - range.start) == self.files[*file as usize].end;
-                Some((*file, bytes, last))
+                Some((*file, bytes))
             })
     }
 }
@@ -182,7 +199,7 @@ impl DiskReads {
 
     fn told_access(&mut self, t: f64, write: bool, offset: u64, len: u64, emitter: &Emitter) {
         let Ok(map) = &self.map else { return };
-        for (file, bytes, last) in map.overlaps(offset, len) {
+        for (file, bytes) in map.overlaps(offset, len) {
             let seen = &mut self.seen[file as usize];
             let entry = &map.files[file as usize];
             let event = if write {
@@ -196,7 +213,9 @@ impl DiskReads {
             } else {
                 seen.bytes += bytes;
                 let first = !std::mem::replace(&mut seen.read, true);
-                let whole = last && !std::mem::replace(&mut seen.whole, true);
+                let whole = entry.told_whole
+                    && seen.bytes >= entry.end
+                    && !std::mem::replace(&mut seen.whole, true);
                 if !first && !whole {
                     continue;
                 }
@@ -230,11 +249,12 @@ mod tests {
     }
 
     #[test]
-    fn reads_become_files_once_at_first_and_last_byte() {
+    fn reads_become_files_once_at_first_byte_and_when_complete() {
         let mut map = FileMap::default();
         map.add("p1", "/vmlinuz", range(4096, 4096, 0));
         map.add("p1", "/vmlinuz", range(16384, 1000, 4096));
         map.add("p2", "/etc/fstab", range(8192, 100, 0));
+        map.trim("p1", |_| Some(5096));
         map.finish();
         let (give, take) = channel();
         let mut reads = DiskReads::new("/i/x.wic".into(), take);
@@ -282,7 +302,7 @@ mod tests {
             seen,
             [
                 (1.0, "/vmlinuz".into(), 512, false),
-                (2.0, "/etc/fstab".into(), 100, true),
+                (2.0, "/etc/fstab".into(), 100, false),
                 (3.0, "/vmlinuz".into(), 5096, true),
             ]
         );

@@ -241,22 +241,27 @@ impl StageMachine {
         let evidence = || format!("read of {partition}:{path}");
         let entered = self.stages.reached(Stage::Kernel);
         if !entered {
-            self.reach(Stage::Firmware, t, evidence());
             let lower = path.to_ascii_lowercase();
-            let generic = lower.starts_with("/efi/boot/boot") || lower.starts_with("/loader/");
-            if self.names.loader.iter().any(is) || (self.names.loader.is_empty() && generic) {
-                self.reach(Stage::Bootloader, t, evidence());
-            }
             let file = lower.rsplit('/').next().unwrap_or_default();
+            let generic = lower.starts_with("/efi/boot/boot") || lower.starts_with("/loader/");
+            let loader =
+                self.names.loader.iter().any(is) || (self.names.loader.is_empty() && generic);
             let kernel = self.names.kernel.iter().any(is)
                 || (self.names.kernel.is_none()
                     && (file.starts_with("vmlinuz") || file.starts_with("bzimage")));
-            if kernel {
+            // Part of a file can be a neighbour's read-ahead.
+            if whole && (loader || kernel) {
                 self.reach(Stage::Bootloader, t, evidence());
-                self.kernel_loaded |= whole;
+                self.kernel_loaded |= kernel;
             }
         }
-        if self.names.root.as_deref() != Some(partition) || path.starts_with('<') {
+        let own = match &self.names.root {
+            Some(root) => root == partition,
+            None => ["/etc/", "/usr/", "/lib/", "/sbin/", "/bin/"]
+                .iter()
+                .any(|d| path.starts_with(d)),
+        };
+        if !own || path.starts_with('<') {
             return;
         }
         let init = self.names.init.iter().any(is)
