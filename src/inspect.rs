@@ -8,6 +8,7 @@ pub mod error;
 pub mod exec;
 pub mod facts;
 pub mod filesystem;
+pub mod fnmatch;
 pub mod fstab;
 pub mod initrd;
 pub mod kernel;

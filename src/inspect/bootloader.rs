@@ -1,8 +1,16 @@
 //! What the firmware starts, and what that starts: systemd-boot, GRUB, a UKI.
 
+pub mod detect;
+pub mod file;
 pub mod grub;
+pub mod pe;
+mod read;
 pub mod systemd_boot;
 pub mod uki;
+pub mod version;
+
+pub use detect::efi_suffix;
+pub use read::read;
 
 use super::error::{Error, Fact};
 use super::source::{Location, Origin};
@@ -95,13 +103,23 @@ pub struct EntryFile {
     pub file: Fact<FoundFile>,
 }
 
-/// A file that was found.
+/// A file that was found, or a section of a unified kernel image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FoundFile {
     /// Where it lies.
     pub location: Location,
-    /// Size in bytes.
+    /// Size in bytes, of the section when it is one.
     pub size: u64,
+    /// Name of the PE section (`.linux`, `.initrd`) when it is not the whole file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
+    /// Byte offset in the file at which the content starts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub offset: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// The loader and its choice.
@@ -111,6 +129,8 @@ pub struct LoaderFacts {
     pub kind: LoaderKind,
     /// Version from the binary (`252.38-1~deb12u1`), when it tells.
     pub version: Option<String>,
+    /// EFI programs from the firmware to this loader, the loader last: more than one when shim comes first.
+    pub chain: Vec<PeFacts>,
     /// Main configuration file (`loader/loader.conf`, `grub.cfg`).
     pub config: Fact<Origin>,
     /// `default` pattern with its line.
@@ -121,7 +141,7 @@ pub struct LoaderFacts {
     pub timeout: Option<u32>,
     /// The line with the timeout.
     pub timeout_origin: Option<Origin>,
-    /// Entries in the order of the menu.
+    /// Entries in the order of the menu, then those that the loader skips.
     pub entries: Vec<LoaderEntry>,
     /// Index in `entries` of the one that boots by default.
     pub selected: Option<usize>,
@@ -147,4 +167,11 @@ impl LoaderFacts {
     pub fn selected_entry(&self) -> Option<&LoaderEntry> {
         self.entries.get(self.selected?)
     }
+    /// The entry to judge: the one that boots, or, when none can, the first one that the loader had to skip.
+    pub fn judged_entry(&self) -> Option<&LoaderEntry> {
+        self.selected_entry().or_else(|| self.entries.first())
+    }
 }
+
+#[cfg(test)]
+mod tests;

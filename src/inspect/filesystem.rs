@@ -61,6 +61,10 @@ pub struct DiskRange {
 pub trait FileSystem: Send + Sync {
     /// Kernel name of the file system type: `ext4`, `vfat`, `squashfs`.
     fn type_name(&self) -> &'static str;
+    /// The exact kind, where the kernel's type name covers several: `FAT16`.
+    fn variant(&self) -> &'static str {
+        self.type_name()
+    }
     /// Partition label for locations (`p2`).
     fn partition(&self) -> &str;
     /// Metadata of the file, symbolic links followed.

@@ -246,6 +246,10 @@ impl FileSystem for FatFs {
         "vfat"
     }
 
+    fn variant(&self) -> &'static str {
+        self.fat_type
+    }
+
     fn partition(&self) -> &str {
         &self.partition
     }
