@@ -1,6 +1,7 @@
 //! Boots an image under QEMU and observes it: machine → observations → timeline. Never judges.
 
 pub mod accel;
+pub mod arguments;
 pub mod blind;
 pub mod channel;
 pub mod ending;
@@ -12,6 +13,7 @@ pub mod interview;
 pub mod jobs;
 pub mod keeper;
 pub mod launch;
+pub mod launch_lint;
 pub mod machine;
 pub mod memory;
 pub mod names;
@@ -20,6 +22,7 @@ pub mod outcome;
 pub mod protocol;
 pub mod qemu;
 pub mod qmp;
+pub mod run_script;
 pub mod setup;
 pub mod stages;
 pub mod timeline;

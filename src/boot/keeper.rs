@@ -11,6 +11,7 @@
 //!
 //! Over the socket pair go lines of JSON: [`Said`] from the keeper, one [`Job`] to it.
 
+use super::run_script::recorder::{self, RECORDER};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -25,7 +26,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// First argument that makes this executable a keeper.
 pub const KEEPER: &str = "__keeper";
@@ -34,6 +35,9 @@ const SHIM: &str = "__shim";
 
 /// QEMU gets this long after SIGTERM (it flushes images that have no snapshot), then SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// A virtual switch is ready at once.
+const HELPER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A process for the keeper to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,8 @@ pub struct Process {
     pub cwd: PathBuf,
     /// Environment on top of the doctor's own.
     pub env: Vec<(OsString, OsString)>,
+    /// A file that appears when the process is ready.
+    pub ready: Option<PathBuf>,
 }
 
 /// What to run.
@@ -74,12 +80,13 @@ pub enum Said {
     Error(String),
 }
 
-/// Runs as keeper or shim when the arguments say so; `None` for an ordinary start.
+/// Runs as keeper, shim or recorder when the arguments say so; `None` for an ordinary start.
 /// To be called first thing in `main`.
 pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments.get(1)?.to_str()? {
         KEEPER => Some(keep(Path::new(arguments.get(2)?))),
         SHIM => Some(shim(&arguments[2..])),
+        RECORDER => Some(recorder::record(&arguments[2..])),
         _ => None,
     }
 }
@@ -208,6 +215,10 @@ impl Keeper {
             let child = spawn(&helper, Stdio::null())
                 .map_err(|error| format!("{}: {error}", helper.argv[0].display()))?;
             self.helpers.push(child);
+            let ready = helper.ready.as_deref();
+            if !ready.is_none_or(|file| appears(file, &mut self.helpers)) {
+                return Err(format!("{} did not get ready", helper.argv[0].display()));
+            }
         }
         let mut child = spawn(&job.main, Stdio::inherit()).map_err(|error| error.to_string())?;
         let pid = child.id();
@@ -255,6 +266,22 @@ fn spawn(process: &Process, output: Stdio) -> std::io::Result<Child> {
         .stdout(output)
         .stderr(Stdio::inherit())
         .spawn()
+}
+
+/// Waits for a file that one of the helpers makes.
+fn appears(file: &Path, helpers: &mut [Child]) -> bool {
+    let deadline = Instant::now() + HELPER_PATIENCE;
+    while !file.exists() {
+        let ended = helpers
+            .iter_mut()
+            .any(|helper| !matches!(helper.try_wait(), Ok(None)));
+        if ended || Instant::now() > deadline {
+            return false;
+        }
+        // Only a directory watch could announce the file; a switch takes a few milliseconds.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
 }
 
 /// A fresh directory that only this user can enter.

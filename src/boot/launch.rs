@@ -64,6 +64,8 @@ pub struct Launch {
     pub added: Vec<String>,
     /// Working directory of QEMU.
     pub cwd: PathBuf,
+    /// The image's path as QEMU opens it.
+    pub image: String,
 }
 
 /// What the doctor's own machine is made of.
@@ -149,6 +151,7 @@ pub fn own(parts: &Parts<'_>) -> Launch {
         memfd: false,
         added: Vec::new(),
         cwd: dir.to_owned(),
+        image: parts.image.0.display().to_string(),
     };
     launch.observe_memory();
     launch.observe_trace(dir);

@@ -125,6 +125,7 @@ impl Nest {
                 cwd: launch.cwd.clone(),
                 // QEMU puts snapshot overlays into TMPDIR.
                 env: vec![("TMPDIR".into(), self.dir.clone().into())],
+                ready: None,
             },
         };
         let mut text = serde_json::to_vec(&job).map_err(|e| trouble(e.to_string()))?;

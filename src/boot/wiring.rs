@@ -92,7 +92,7 @@ pub fn wire(
     let (wake, woken) = sync_channel(1024);
     let traced = machine.trace.is_some();
     if let Some(fifo) = machine.trace.take() {
-        let image = plan.image.display().to_string();
+        let image = launch.image.clone();
         let map = map.take();
         start(Box::new(move |emitter, _| {
             let map = map.unwrap_or_else(|| std::sync::mpsc::channel().1);
