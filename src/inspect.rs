@@ -2,6 +2,7 @@
 
 pub mod bootloader;
 pub mod cmdline;
+pub mod commands;
 pub mod disk;
 pub mod dpkg;
 pub mod error;

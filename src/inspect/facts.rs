@@ -15,6 +15,7 @@ use super::udev::UdevFacts;
 use crate::profile::Profile;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// The image file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -73,4 +74,8 @@ pub struct Facts {
     pub systemd: Fact<SystemdFacts>,
     /// udev.
     pub udev: Fact<UdevFacts>,
+    /// root's password: `empty`, `locked` or `set`.
+    pub root_password: Fact<String>,
+    /// Commands of [`commands::COMMANDS`](super::commands::COMMANDS) that the image does not have.
+    pub missing_commands: BTreeSet<String>,
 }

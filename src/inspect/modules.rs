@@ -28,6 +28,8 @@ pub struct ModuleState {
     pub file: Fact<Location>,
     /// `vermagic` of the file, first word = release.
     pub vermagic: Fact<String>,
+    /// The file ends with an appended signature; none when it was not read.
+    pub signed: Option<bool>,
     /// Damage of the `.ko` (not an ELF, truncated, cannot be decompressed).
     pub damage: Option<Error>,
     /// Listed in `modules.dep`.

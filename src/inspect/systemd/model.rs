@@ -295,6 +295,8 @@ pub struct SystemdFacts {
     pub generators: Vec<GeneratorFact>,
     /// `/etc/machine-id` is absent or `uninitialized`: presets will be applied at this boot.
     pub first_boot: bool,
+    /// What `systemd-firstboot --prompt-…` would ask for, because the image does not say it: `locale`, `timezone`, `root-password`, …
+    pub firstboot_questions: Vec<String>,
     /// `ShowStatus=`, `LogTarget=`, … effective settings of `system.conf` and its drop-ins.
     pub manager: Vec<Setting>,
     /// Effective settings of `journald.conf` and its drop-ins.

@@ -1,0 +1,139 @@
+//! The initrd is whole, and the kernel can unpack it.
+
+use super::{Answer, Check, Context, Violation};
+use crate::inspect::error::ErrorKind;
+use crate::inspect::source::Location;
+use crate::known;
+use serde::Deserialize;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aspect {
+    /// It unpacks, and has an /init.
+    Whole,
+    /// This kernel knows its compression.
+    Compression,
+    /// It has what mounting the root needs.
+    RootDrivers,
+}
+
+/// Parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitrdImage {
+    /// What is judged.
+    pub aspect: Aspect,
+}
+
+impl Check for InitrdImage {
+    fn judge(&self, cx: &Context<'_>) -> Answer {
+        let initrd = known!(cx.facts.initrd);
+        let place = || initrd.files.first().cloned().unwrap_or_default();
+        if initrd.skipped {
+            return Answer::CannotTell {
+                reason: "the initrd was not read".into(),
+                location: place(),
+            };
+        }
+        match self.aspect {
+            Aspect::Whole => match &initrd.damage {
+                Some(damage)
+                    if damage.kind == ErrorKind::Unsupported || damage.kind == ErrorKind::Limit =>
+                {
+                    Answer::unreadable(damage)
+                }
+                Some(damage) => Answer::Violated(vec![Violation::at(
+                    damage.location.clone(),
+                    format!("the kernel cannot unpack the initrd: {}", damage.message),
+                )]),
+                None if !initrd.has_init => Answer::Violated(vec![Violation::at(
+                    place(),
+                    "the initrd has no /init: the kernel falls back to mounting the root itself",
+                )]),
+                None => Answer::Satisfied,
+            },
+            Aspect::Compression => compression(cx),
+            Aspect::RootDrivers => root_drivers(cx, place()),
+        }
+    }
+}
+
+/// `CONFIG_RD_…` of each compression (usr/Kconfig).
+fn compression(cx: &Context<'_>) -> Answer {
+    let initrd = known!(cx.facts.initrd);
+    let kernel = known!(cx.facts.kernel);
+    let config = known!(kernel.config);
+    let mut violations = Vec::new();
+    for archive in &initrd.archives {
+        let option = match archive.compression.as_str() {
+            "gzip" => "CONFIG_RD_GZIP",
+            "bzip2" => "CONFIG_RD_BZIP2",
+            "lzma" => "CONFIG_RD_LZMA",
+            "xz" => "CONFIG_RD_XZ",
+            "lzo" => "CONFIG_RD_LZO",
+            "lz4" => "CONFIG_RD_LZ4",
+            "zstd" => "CONFIG_RD_ZSTD",
+            _ => continue,
+        };
+        if config.get(option).is_none_or(|v| v != "y") {
+            violations.push(Violation::at(
+                archive.location.clone(),
+                format!(
+                    "the initrd is compressed with {}, and this kernel was built without {option}",
+                    archive.compression
+                ),
+            ));
+        }
+    }
+    Answer::from_violations(violations)
+}
+
+fn root_drivers(cx: &Context<'_>, place: Location) -> Answer {
+    let initrd = known!(cx.facts.initrd);
+    let modules = known!(cx.facts.modules);
+    if initrd.damage.is_some() || !initrd.has_init {
+        return Answer::NotApplicable;
+    }
+    let fs = match cx.facts.rootfs.known().map(|r| r.fs_type.as_str()) {
+        // ext4 also mounts the older two.
+        Some("ext2" | "ext3") | None => "ext4",
+        Some(other) => other,
+    };
+    let mut missing = Vec::new();
+    for name in ["virtio_pci", "virtio_blk", fs] {
+        let Some(state) = modules.states.get(name) else {
+            continue;
+        };
+        if !state.builtin && !state.in_initrd {
+            missing.push(name);
+        }
+    }
+    if missing.is_empty() {
+        return Answer::Satisfied;
+    }
+    let release = modules.release.as_deref().unwrap_or_default();
+    let other: Vec<&String> = initrd
+        .module_releases
+        .iter()
+        .filter(|r| r.as_str() != release)
+        .collect();
+    let mut found = Violation::at(
+        place,
+        format!(
+            "the initrd lacks {}: on virtio it cannot find or mount the root",
+            missing.join(", ")
+        ),
+    );
+    if !other.is_empty() && !initrd.module_releases.contains(release) {
+        let named = other
+            .iter()
+            .map(|s| s.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        found = found.because([format!(
+            "its modules are for kernel {named}, and {release} boots"
+        )]);
+    }
+    Answer::Violated(vec![found])
+}
