@@ -1,1 +1,3 @@
 //! Prints findings, timelines and verdicts; decides nothing.
+
+pub mod safe;

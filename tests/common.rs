@@ -2,7 +2,10 @@
 //!
 //! The images are declared and made under `fixtures/`. A missing one is built (seconds, the first of its base a minute); a test whose image can't be
 //! built fails.
-#![allow(dead_code, reason = "every test binary takes what it needs of this module")]
+#![allow(
+    dead_code,
+    reason = "every test binary takes what it needs of this module"
+)]
 
 use std::{
     path::PathBuf,
@@ -90,13 +93,17 @@ pub fn fixtures() -> &'static [Fixture] {
     static ALL: OnceLock<Vec<Fixture>> = OnceLock::new();
     ALL.get_or_init(|| {
         let output = builder(&["--expect-json"]);
-        serde_json::from_slice(&output).expect("fixtures/build --expect-json prints what this module expects")
+        serde_json::from_slice(&output)
+            .expect("fixtures/build --expect-json prints what this module expects")
     })
 }
 
 /// The declaration of one fixture.
 pub fn fixture(name: &str) -> &'static Fixture {
-    fixtures().iter().find(|fixture| fixture.name == name).unwrap_or_else(|| panic!("no fixture is called {name}"))
+    fixtures()
+        .iter()
+        .find(|fixture| fixture.name == name)
+        .unwrap_or_else(|| panic!("no fixture is called {name}"))
 }
 
 /// The image of a fixture, built if need be.
@@ -104,14 +111,26 @@ pub fn image(name: &str) -> PathBuf {
     let output = builder(&[name]);
     let path = String::from_utf8(output).expect("a path in UTF-8");
     let path = PathBuf::from(path.trim_end());
-    assert!(path.is_file(), "fixtures/build {name} printed {}", path.display());
+    assert!(
+        path.is_file(),
+        "fixtures/build {name} printed {}",
+        path.display()
+    );
     path
 }
 
 /// Runs `fixtures/build`; its progress goes to our own stderr.
 fn builder(arguments: &[&str]) -> Vec<u8> {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/build");
-    let output = Command::new(program).args(arguments).stderr(Stdio::inherit()).output().expect("fixtures/build can be started (python3)");
-    assert!(output.status.success(), "fixtures/build {} failed: see its messages above", arguments.join(" "));
+    let output = Command::new(program)
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("fixtures/build can be started (python3)");
+    assert!(
+        output.status.success(),
+        "fixtures/build {} failed: see its messages above",
+        arguments.join(" ")
+    );
     output.stdout
 }

@@ -207,17 +207,8 @@ impl State<'_> {
         let t = seen.t;
         self.push(seen);
         for stage in reached {
-            if let Some(how) = self.machine.stages().get(stage) {
-                let event = Event::StageReached {
-                    stage,
-                    evidence: how.evidence.clone(),
-                };
-                let t = how.t.min(t);
-                self.push(Observation {
-                    t,
-                    source: Source::Doctor,
-                    event,
-                });
+            if let Some(event) = self.machine.reached_event(stage, t) {
+                self.push(event);
             }
         }
     }

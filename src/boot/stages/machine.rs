@@ -4,7 +4,7 @@ use super::log_marks::{Mark, is_loader, marks, started_by_firmware, without_pref
 use super::{Reached, Stages};
 use crate::boot::interview;
 use crate::boot::names::Names;
-use crate::boot::timeline::{Event, Observation};
+use crate::boot::timeline::{Event, Observation, Source};
 use crate::inspect::source::Location;
 use crate::profile::Goal;
 use crate::stage::Stage;
@@ -48,6 +48,19 @@ impl StageMachine {
     /// The stages.
     pub fn into_stages(self) -> Stages {
         self.stages
+    }
+
+    /// The observation that announces a stage; `t` is the time of what revealed it.
+    pub fn reached_event(&self, stage: Stage, t: f64) -> Option<Observation> {
+        let how = self.stages.get(stage)?;
+        Some(Observation {
+            t: how.t.min(t),
+            source: Source::Doctor,
+            event: Event::StageReached {
+                stage,
+                evidence: how.evidence.clone(),
+            },
+        })
     }
 
     /// Takes an observation; gives the stages that are newly reached, in order.
