@@ -1,13 +1,17 @@
 //! dpkg's database: status, file lists, md5sums.
 
-use super::error::{Error, Fact, Result};
-use super::filesystem::{CONFIG_CAP, FileKind, FileSystem};
+mod files;
+mod status;
+
+use super::error::{Fact, Result};
+use super::filesystem::FileSystem;
 use super::source::{Location, Origin};
-use deb822_fast::Deb822;
-use md5::{Digest, Md5};
+use files::Diversions;
 use schemars::JsonSchema;
 use serde::Serialize;
+use status::Status;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One installed (or half-installed) package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -76,202 +80,81 @@ pub struct PackageFacts {
     pub status_file: Fact<Location>,
 }
 
-const STATUS: &str = "/var/lib/dpkg/status";
-/// A status file of 100 MiB would be some 60 000 packages.
-const STATUS_CAP: u64 = 100 << 20;
-/// A packaged file larger than this is not hashed.
-const FILE_CAP: u64 = 64 << 20;
-
-/// Reads the database; `paths` are files whose owners are looked at in depth, `names` packages that are in any case.
-pub fn read(fs: &dyn FileSystem, names: &[&str], paths: &[&str]) -> Fact<PackageFacts> {
-    Fact::from_result(read_database(fs, names, paths))
+/// The database, read once and asked twice: early for versions, and for the backdoor's packages when its files are known.
+pub struct Database {
+    fs: Arc<dyn FileSystem>,
+    status: Status,
 }
 
-fn read_database(fs: &dyn FileSystem, names: &[&str], paths: &[&str]) -> Result<PackageFacts> {
-    let status = fs.read_source(STATUS, STATUS_CAP)?;
-    let mut facts = PackageFacts {
-        packages: BTreeMap::new(),
-        count: 0,
-        problems: Vec::new(),
-        details: Vec::new(),
-        status_file: Fact::Known(status.location()),
-    };
-    let mut lines = BTreeMap::new();
-    for (line, stanza) in stanzas(&status.text) {
-        match package(stanza) {
-            Ok((name, package)) => {
-                lines.insert(name.clone(), line);
-                facts.packages.insert(name, package);
-            }
-            Err(message) => facts
-                .problems
-                .push(Error::corrupt(status.location().at_line(line), message)),
+impl Database {
+    /// Reads the status file.
+    pub fn read(fs: &Arc<dyn FileSystem>) -> Result<Database> {
+        let status = Status::read(fs.as_ref())?;
+        let fs = Arc::clone(fs);
+        Ok(Database { fs, status })
+    }
+
+    /// Version of an installed package.
+    pub fn version(&self, package: &str) -> Option<&str> {
+        let found = self.status.packages.get(package)?;
+        Some(found.version.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// The facts. `names` are packages that are looked at in depth, `paths` files whose owners are, too.
+    pub fn facts(self, names: &[&str], paths: &[&str]) -> PackageFacts {
+        let mut wanted: BTreeSet<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        wanted.extend(self.owners(names, paths));
+        let diversions = Diversions::read(self.fs.as_ref());
+        let details = wanted
+            .iter()
+            .filter_map(|name| self.detail(name, &diversions))
+            .collect();
+        PackageFacts {
+            count: self.status.packages.len(),
+            packages: self.status.packages,
+            problems: self.status.problems,
+            details,
+            status_file: Fact::Known(self.status.file.location()),
         }
     }
-    facts.count = facts.packages.len();
-    let wanted: BTreeSet<String> = names
-        .iter()
-        .map(|n| (*n).to_owned())
-        .chain(owners(fs, paths))
-        .collect();
-    for name in wanted {
-        if let Some(package) = facts.packages.get(&name) {
-            let origin = lines.get(&name).map(|line| Origin::line(&status, *line));
-            facts
-                .details
-                .push(detail(fs, &name, package, origin, &status.text));
+
+    /// All lists are read only for a path that none of the named packages has.
+    fn owners(&self, names: &[&str], paths: &[&str]) -> Vec<String> {
+        let mut wanted: Vec<Vec<String>> = paths.iter().map(|p| files::spellings(p)).collect();
+        for name in names {
+            let architecture = self
+                .status
+                .packages
+                .get(*name)
+                .map(|p| p.architecture.as_str());
+            let list = files::info(
+                self.fs.as_ref(),
+                name,
+                architecture.unwrap_or_default(),
+                "list",
+            );
+            let owned: BTreeSet<&str> = list.iter().flat_map(|l| l.lines()).collect();
+            wanted.retain(|spellings| !spellings.iter().any(|s| owned.contains(s.as_str())));
         }
+        files::owners(self.fs.as_ref(), &wanted.into_iter().flatten().collect())
     }
-    Ok(facts)
-}
 
-/// Stanzas with the 1-based line on which each begins.
-fn stanzas(text: &str) -> impl Iterator<Item = (u32, &str)> {
-    let mut line = 1;
-    text.split("\n\n").filter_map(move |stanza| {
-        let skipped = stanza.len() - stanza.trim_start_matches('\n').len();
-        let start = line + skipped as u32;
-        line += stanza.matches('\n').count() as u32 + 2;
-        (!stanza.trim().is_empty()).then_some((start, stanza.trim_start_matches('\n')))
-    })
-}
-
-fn package(stanza: &str) -> std::result::Result<(String, Package), String> {
-    let parsed: Deb822 = stanza.parse().map_err(|e| format!("dpkg status: {e}"))?;
-    let paragraph = parsed.iter().next().ok_or("dpkg status: an empty stanza")?;
-    let field = |name: &str| paragraph.get(name).map(str::trim);
-    let name = field("Package").ok_or("dpkg status: a stanza without Package:")?;
-    let status = field("Status").ok_or_else(|| format!("dpkg status: {name} has no Status:"))?;
-    let version = field("Version").unwrap_or_default();
-    if !version.is_empty() && version.parse::<debversion::Version>().is_err() {
-        return Err(format!(
-            "dpkg status: {name} has the impossible version {version:?}"
-        ));
-    }
-    let package = Package {
-        version: version.to_owned(),
-        architecture: field("Architecture").unwrap_or_default().to_owned(),
-        status: status.to_owned(),
-    };
-    Ok((name.to_owned(), package))
-}
-
-/// Packages whose file list names one of the paths.
-fn owners(fs: &dyn FileSystem, paths: &[&str]) -> Vec<String> {
-    if paths.is_empty() {
-        return Vec::new();
-    }
-    let wanted: BTreeSet<&str> = paths.iter().flat_map(|p| spellings(p)).collect();
-    fs.read_dir("/var/lib/dpkg/info")
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|entry| Some((entry.name.strip_suffix(".list")?.to_owned(), entry.name)))
-        .filter(|(_, file)| {
-            let list = fs
-                .read(&format!("/var/lib/dpkg/info/{file}"), CONFIG_CAP * 8)
-                .unwrap_or_default();
-            String::from_utf8_lossy(&list)
-                .lines()
-                .any(|line| wanted.contains(line))
+    fn detail(&self, name: &str, diversions: &Diversions) -> Option<PackageDetail> {
+        let package = self.status.packages.get(name)?;
+        let conffiles = self.status.conffiles(name);
+        Some(PackageDetail {
+            name: name.to_owned(),
+            package: package.clone(),
+            origin: self.status.origin(name),
+            files: files::check(
+                self.fs.as_ref(),
+                name,
+                &package.architecture,
+                &conffiles,
+                diversions,
+            ),
         })
-        .map(|(name, _)| name.split(':').next().unwrap_or_default().to_owned())
-        .collect()
-}
-
-/// dpkg may have recorded `/lib/…` for what lies in `/usr/lib/…` on a merged-/usr system, and the other way round.
-fn spellings(path: &str) -> [&str; 2] {
-    [
-        path,
-        path.strip_prefix("/usr")
-            .filter(|rest| {
-                rest.starts_with("/lib") || rest.starts_with("/bin") || rest.starts_with("/sbin")
-            })
-            .unwrap_or(path),
-    ]
-}
-
-fn detail(
-    fs: &dyn FileSystem,
-    name: &str,
-    package: &Package,
-    origin: Option<Origin>,
-    status: &str,
-) -> PackageDetail {
-    let info = |suffix: &str| {
-        let plain = format!("/var/lib/dpkg/info/{name}.{suffix}");
-        let multi = format!(
-            "/var/lib/dpkg/info/{name}:{}.{suffix}",
-            package.architecture
-        );
-        let bytes = fs
-            .read(&plain, CONFIG_CAP * 8)
-            .or_else(|_| fs.read(&multi, CONFIG_CAP * 8))
-            .unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let sums: BTreeMap<String, String> = info("md5sums")
-        .lines()
-        .filter_map(|line| line.split_once("  "))
-        .map(|(sum, path)| (format!("/{}", path.trim_start_matches('/')), sum.to_owned()))
-        .collect();
-    let conffiles = conffiles(status, name);
-    let files = info("list")
-        .lines()
-        .filter(|path| path.starts_with('/') && *path != "/.")
-        .map(|path| PackageFile {
-            path: path.to_owned(),
-            state: file_state(fs, path, sums.get(path), conffiles.contains(path)),
-            location: Location::file(fs.partition(), path),
-        })
-        .collect();
-    PackageDetail {
-        name: name.to_owned(),
-        package: package.clone(),
-        origin,
-        files,
     }
-}
-
-/// Paths of the `Conffiles:` field of a package's stanza.
-fn conffiles<'a>(status: &'a str, name: &str) -> BTreeSet<&'a str> {
-    let head = format!("Package: {name}");
-    let stanza = stanzas(status)
-        .map(|(_, s)| s)
-        .find(|s| s.lines().any(|l| l == head))
-        .unwrap_or_default();
-    stanza
-        .lines()
-        .skip_while(|l| !l.starts_with("Conffiles:"))
-        .skip(1)
-        .take_while(|l| l.starts_with(' '))
-        .filter_map(|l| l.split_whitespace().next())
-        .collect()
-}
-
-fn file_state(fs: &dyn FileSystem, path: &str, sum: Option<&String>, conffile: bool) -> FileState {
-    let found = match fs.symlink_metadata(path) {
-        Ok(found) => found,
-        Err(e) if e.kind == super::error::ErrorKind::NotFound => return FileState::Missing,
-        Err(_) => return FileState::Unreadable,
-    };
-    if conffile {
-        return FileState::Conffile;
-    }
-    let Some(sum) = sum else {
-        return FileState::Intact;
-    };
-    if found.kind != FileKind::Regular {
-        return FileState::Changed;
-    }
-    match fs.read(path, FILE_CAP) {
-        Ok(bytes) if hex(&Md5::digest(&bytes)) == *sum => FileState::Intact,
-        Ok(_) => FileState::Changed,
-        Err(_) => FileState::Unreadable,
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -293,8 +176,8 @@ mod tests {
         let dir = root(
             "Package: a\nStatus: install ok installed\nVersion: 1\n\nthis is no field\n\nPackage: b\nStatus: install ok half-configured\nVersion: 2:3-1\n",
         );
-        let fact = read(&DirectoryFs::new(dir.path(), "p2"), &["b"], &[]);
-        let facts = fact.known().unwrap();
+        let fs: Arc<dyn FileSystem> = Arc::new(DirectoryFs::new(dir.path(), "p2"));
+        let facts = Database::read(&fs).unwrap().facts(&["b"], &[]);
         assert_eq!(facts.count, 2);
         assert_eq!(facts.problems[0].location.line, Some(5));
         assert_eq!(
@@ -319,12 +202,9 @@ mod tests {
         for (name, text) in [("good", "abc"), ("bad", "abd"), ("x.conf", "mine")] {
             fs::write(dir.path().join("etc").join(name), text).unwrap();
         }
-        let fact = read(&DirectoryFs::new(dir.path(), "p2"), &[], &["/etc/good"]);
-        let states: Vec<_> = fact.known().unwrap().details[0]
-            .files
-            .iter()
-            .map(|f| f.state)
-            .collect();
+        let fs: Arc<dyn FileSystem> = Arc::new(DirectoryFs::new(dir.path(), "p2"));
+        let facts = Database::read(&fs).unwrap().facts(&[], &["/etc/good"]);
+        let states: Vec<_> = facts.details[0].files.iter().map(|f| f.state).collect();
         assert_eq!(
             states,
             [
@@ -334,6 +214,39 @@ mod tests {
                 FileState::Missing,
                 FileState::Conffile
             ]
+        );
+    }
+    #[test]
+    fn a_file_is_owned_under_either_name_and_found_where_it_was_diverted_to() {
+        let dir = root("Package: x\nStatus: install ok installed\nVersion: 1\n");
+        let db = dir.path().join("var/lib/dpkg");
+        fs::write(
+            db.join("info/x.list"),
+            "/.\n/lib/systemd/system/x.service\n/usr/bin/tool\n",
+        )
+        .unwrap();
+        fs::write(
+            db.join("diversions"),
+            "/usr/bin/tool\n/usr/bin/tool.distrib\nother\n",
+        )
+        .unwrap();
+        for path in ["usr/lib/systemd/system", "usr/bin"] {
+            fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/lib", dir.path().join("lib")).unwrap();
+        fs::write(dir.path().join("usr/lib/systemd/system/x.service"), "").unwrap();
+        fs::write(dir.path().join("usr/bin/tool.distrib"), "").unwrap();
+        let root: Arc<dyn FileSystem> = Arc::new(DirectoryFs::new(dir.path(), "p2"));
+        let path = "/usr/lib/systemd/system/x.service";
+        let facts = Database::read(&root).unwrap().facts(&[], &[path]);
+        let files = &facts.details[0].files;
+        assert!(
+            files.iter().all(|f| f.state == FileState::Intact),
+            "{files:?}"
+        );
+        assert_eq!(
+            files[1].location.path.as_deref(),
+            Some("/usr/bin/tool.distrib")
         );
     }
 }

@@ -4,6 +4,7 @@ use super::bootloader::{EspFacts, LoaderFacts};
 use super::cmdline::CmdlineFacts;
 use super::dpkg::PackageFacts;
 use super::error::Fact;
+use super::exec::Executable;
 use super::fstab::{DeviceMatch, FstabEntry};
 use super::initrd::InitrdFacts;
 use super::kernel::KernelFacts;
@@ -48,6 +49,8 @@ pub struct Facts {
     pub profile: Profile,
     /// Name of the backdoor unit in *this* image: the profile's, or the one discovered by device and magic line.
     pub backdoor: Option<String>,
+    /// The script that the backdoor unit runs: the program of its `ExecStart=`, or the file handed to an interpreter there.
+    pub script: Fact<Executable>,
     /// Partition table.
     pub disk: Fact<DiskFacts>,
     /// The ESP.

@@ -104,6 +104,31 @@ pub fn read(
     }
 }
 
+/// What root could log in with (shadow(5)): `empty`, `locked` or `set`.
+pub fn root_password(fs: &dyn FileSystem) -> Fact<String> {
+    let hash = |path: &str| {
+        let file = fs.read_source(path, CONFIG_CAP)?;
+        let line = file.text.lines().find_map(|l| l.strip_prefix("root:"));
+        Ok(line.map(|l| l.split(':').next().unwrap_or_default().to_owned()))
+    };
+    let found = match hash("/etc/passwd") {
+        // `x` sends to shadow, where a missing line means that no password can be right.
+        Ok(Some(field)) if field == "x" => {
+            hash("/etc/shadow").map(|h| h.unwrap_or_else(|| "!".into()))
+        }
+        Ok(field) => Ok(field.unwrap_or_else(|| "!".into())),
+        Err(error) => Err(error),
+    };
+    Fact::from_result(found.map(|hash| {
+        match hash.as_str() {
+            "" => "empty",
+            h if h.starts_with(['!', '*']) => "locked",
+            _ => "set",
+        }
+        .to_owned()
+    }))
+}
+
 /// os-release(5): `/etc` wins over `/usr/lib`.
 fn os_release(fs: &dyn FileSystem) -> Fact<Vec<(String, String)>> {
     let file = fs

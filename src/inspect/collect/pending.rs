@@ -1,0 +1,47 @@
+//! Readers that have not landed yet.
+
+use crate::inspect::bootloader::EntryFile;
+use crate::inspect::cmdline::CmdlineFacts;
+use crate::inspect::error::{Error, Fact};
+use crate::inspect::filesystem::FileSystem;
+use crate::inspect::initrd::InitrdFacts;
+use crate::inspect::kernel::KernelFacts;
+use crate::inspect::modules::ModuleFacts;
+use crate::inspect::source::Location;
+use crate::inspect::systemd::{Inputs, SystemdFacts};
+use std::sync::Arc;
+
+fn not_read<T>(fs: &Arc<dyn FileSystem>) -> Fact<T> {
+    let place = Location::partition(fs.partition());
+    Fact::Unreadable(Error::unsupported(place, "is not read yet"))
+}
+
+pub fn kernel(
+    fs: &Arc<dyn FileSystem>,
+    _file: &EntryFile,
+    _rootfs: Option<&Arc<dyn FileSystem>>,
+) -> Fact<KernelFacts> {
+    not_read(fs)
+}
+
+pub fn initrd(
+    fs: &Arc<dyn FileSystem>,
+    _files: &[EntryFile],
+    _skip_listing: bool,
+) -> Fact<InitrdFacts> {
+    not_read(fs)
+}
+
+pub fn modules(
+    rootfs: &Arc<dyn FileSystem>,
+    _release: Option<&str>,
+    _initrd: &Fact<InitrdFacts>,
+    _cmdline: &Fact<CmdlineFacts>,
+    _wanted: &[(&str, Option<&str>)],
+) -> Fact<ModuleFacts> {
+    not_read(rootfs)
+}
+
+pub fn systemd(rootfs: &Arc<dyn FileSystem>, _inputs: &Inputs<'_>) -> Fact<SystemdFacts> {
+    not_read(rootfs)
+}
