@@ -5,6 +5,7 @@ pub mod bootloader;
 pub mod cmdline;
 mod collect;
 pub mod commands;
+pub mod compression;
 pub mod disk;
 pub mod dpkg;
 pub mod error;

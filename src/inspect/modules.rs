@@ -76,3 +76,13 @@ pub struct ModuleFacts {
     /// The modules that the profile and the root device need, by name.
     pub states: BTreeMap<String, ModuleState>,
 }
+
+/// Endings of module files that kmod knows.
+const SUFFIXES: [&str; 4] = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"];
+
+/// The module name of a file path: base name without its ending, underscores for dashes; none when it is no module.
+pub fn name_of_path(path: &str) -> Option<String> {
+    let base = path.rsplit('/').next()?;
+    let stem = SUFFIXES.iter().find_map(|end| base.strip_suffix(end))?;
+    (!stem.is_empty()).then(|| stem.replace('-', "_"))
+}
