@@ -1,12 +1,26 @@
 //! The command line: one file per subcommand.
 
 pub mod boot;
+pub mod inspect;
+pub mod output;
+pub mod rules;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Says why a Debian image built with ISAR does not come up: first from the image file alone, then from a traced boot.
 #[derive(Debug, Parser)]
-#[command(name = "isar-doctor", version, about)]
+#[command(
+    name = "isar-doctor",
+    version,
+    about,
+    after_help = "\
+Start with
+  isar-doctor inspect image.wic          what is wrong, from the file alone
+  isar-doctor boot --trace image.wic     where the boot stops, and why
+
+Exit codes: 0 healthy; 1 findings, or the boot did not reach the shell; 2 wrong usage; 3 the image could not be judged; 4 the host could not boot it."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -14,13 +28,23 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Lint images offline
+    Inspect(Box<inspect::InspectArgs>),
     /// Boot an image and say where it stopped
     Boot(Box<boot::BootArgs>),
+    /// List the rules, or check rule files
+    Rules(rules::RulesArgs),
+    /// Explain a rule: why, what you will see, how to fix it
+    Explain(rules::ExplainArgs),
 }
 
 /// Parses the arguments, runs the subcommand, and gives the exit code.
 pub fn run() -> ExitCode {
-    match Cli::parse().command {
-        Command::Boot(args) => boot::run(&args),
-    }
+    let result = match Cli::parse().command {
+        Command::Boot(args) => return boot::run(&args),
+        Command::Inspect(args) => inspect::execute(&args),
+        Command::Rules(args) => rules::list(&args),
+        Command::Explain(args) => rules::explain(&args),
+    };
+    result.unwrap_or_else(|failure| failure.report())
 }

@@ -1,0 +1,252 @@
+//! `isar-doctor inspect`: lint images offline.
+
+use super::output::{Failure, Output, write_out};
+use crate::checks::run::run;
+use crate::inspect::{Options, inspect};
+use crate::profile::Profile;
+use crate::report::format::{Format, render};
+use crate::report::style::{ColourChoice, Look};
+use crate::report::{Inspection, Judged};
+use crate::rules::{Rule, Severity, builtin, load, nearest};
+use clap::Args;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Reads disk images and judges them against the critical points of the boot chain.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  isar-doctor inspect image.wic                          the chain, the table, the findings
+  isar-doctor inspect --format json image.wic            the same for programs
+  isar-doctor inspect --output-format sarif=out.sarif image.wic
+                                                         for people on stdout, and SARIF in a file
+  isar-doctor inspect build/ 'deploy/*.wic'              many images, one table
+  isar-doctor inspect --profile production image.wic     a backdoor is an error there
+
+Exit codes: 0 no findings at or above --fail-on; 1 findings; 2 wrong usage; 3 an image could not be judged.")]
+pub struct InspectArgs {
+    /// Image files, directories with *.wic files, or glob patterns
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Format of the report on stdout (or in --output)
+    #[arg(long, short, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Write the report to a file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write another format to a file as well; may be repeated
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = super::output::parse_output)]
+    output_format: Vec<Output>,
+    /// Lowest severity that makes the exit code 1
+    #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
+    fail_on: FailOn,
+    /// Also report deviations from the test driver's contract that do no harm by themselves
+    #[arg(long)]
+    pedantic: bool,
+    /// Names and goal to judge by: nixos-test, login, production, or a YAML file
+    #[arg(long, default_value = "nixos-test", value_name = "NAME")]
+    profile: String,
+    /// Take further rules from this directory; may be repeated
+    #[arg(long, value_name = "DIR")]
+    rules: Vec<PathBuf>,
+    /// Run only these rules; may be repeated
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    select: Vec<String>,
+    /// Leave these rules out; may be repeated
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// Do not unpack the initrd (most of the time); what depends on it cannot be told then
+    #[arg(long)]
+    no_initrd: bool,
+    /// Findings and summary only, without the chain and the table
+    #[arg(long, short)]
+    quiet: bool,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = ColourChoice::Auto, value_name = "WHEN")]
+    color: ColourChoice,
+}
+
+/// Threshold of the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FailOn {
+    /// Errors only.
+    Error,
+    /// Warnings too.
+    Warning,
+    /// Pedantic findings too.
+    Pedantic,
+    /// Findings never make the exit code 1.
+    Never,
+}
+
+impl FailOn {
+    fn reached(self, severity: Severity) -> bool {
+        match self {
+            FailOn::Error => severity >= Severity::Error,
+            FailOn::Warning => severity >= Severity::Warning,
+            FailOn::Pedantic => true,
+            FailOn::Never => false,
+        }
+    }
+}
+
+/// Runs the subcommand.
+pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
+    let profile = profile(&args.profile)?;
+    let rules = rules(args)?;
+    let images = images(&args.images)?;
+    let options = Options {
+        profile,
+        read_initrd: !args.no_initrd,
+    };
+    let inspections: Vec<Inspection> = images
+        .par_iter()
+        .map(|path| one(path, &options, &rules, args.pedantic))
+        .collect();
+    for output in &args.output_format {
+        let text = render(output.format, &inspections, Look::plain(), args.quiet)
+            .map_err(Failure::internal)?;
+        write_out(Some(&output.file), &text)?;
+    }
+    let look = Look::detect(args.color, args.output.is_some());
+    let text = render(args.format, &inspections, look, args.quiet).map_err(Failure::internal)?;
+    if args.format != Format::Human {
+        report_errors(&inspections);
+    }
+    write_out(args.output.as_deref(), &text)?;
+    Ok(exit_code(&inspections, args.fail_on))
+}
+
+/// In formats for programs, an image that cannot be judged is also told on stderr.
+fn report_errors(inspections: &[Inspection]) {
+    for inspection in inspections {
+        if let Err(error) = &inspection.outcome {
+            super::output::complain(&format!("{}: {error}", inspection.path));
+        }
+    }
+}
+
+fn one(path: &Path, options: &Options, rules: &[Rule], pedantic: bool) -> Inspection {
+    let outcome = inspect(path, options).map(|facts| {
+        let judgement = run(&facts, rules, pedantic);
+        Box::new(Judged { facts, judgement })
+    });
+    Inspection {
+        path: path.display().to_string(),
+        outcome,
+    }
+}
+
+fn exit_code(inspections: &[Inspection], fail_on: FailOn) -> ExitCode {
+    if inspections.iter().any(|i| i.outcome.is_err()) {
+        return ExitCode::from(3);
+    }
+    let found = inspections
+        .iter()
+        .filter_map(|i| i.outcome.as_ref().ok())
+        .flat_map(|j| &j.judgement.findings)
+        .any(|f| fail_on.reached(f.severity));
+    ExitCode::from(u8::from(found))
+}
+
+/// A profile by name or file.
+pub fn profile(name: &str) -> Result<Profile, Failure> {
+    if let Some(profile) = builtin::profile(name) {
+        return Ok(profile);
+    }
+    if name.ends_with(".yaml") || name.ends_with(".yml") {
+        let text = std::fs::read_to_string(name)
+            .map_err(|e| Failure::usage(format!("cannot read the profile {name}: {e}")))?;
+        return serde_yaml::from_str(&text).map_err(|e| Failure::usage(format!("{name}: {e}")));
+    }
+    let names = builtin::profile_names();
+    let hint = nearest(name, &names)
+        .map(|n| format!("; did you mean `{n}`?"))
+        .unwrap_or_default();
+    Err(Failure::usage(format!(
+        "there is no profile `{name}`{hint} (known: {}; or give a .yaml file)",
+        names.join(", ")
+    )))
+}
+
+fn rules(args: &InspectArgs) -> Result<Vec<Rule>, Failure> {
+    let mut rules = all_rules(&args.rules)?;
+    let ids: Vec<String> = rules.iter().map(|r| r.id.clone()).collect();
+    for wanted in args.select.iter().chain(&args.ignore) {
+        if !ids.contains(wanted) {
+            let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+            let hint = nearest(wanted, &known)
+                .map(|n| format!("; did you mean `{n}`?"))
+                .unwrap_or_default();
+            return Err(Failure::usage(format!("there is no rule `{wanted}`{hint}")));
+        }
+    }
+    rules.retain(|r| {
+        (args.select.is_empty() || args.select.contains(&r.id)) && !args.ignore.contains(&r.id)
+    });
+    Ok(rules)
+}
+
+/// The built-in rules and those of the directories; a rule of the same id replaces the built-in one.
+pub fn all_rules(directories: &[PathBuf]) -> Result<Vec<Rule>, Failure> {
+    let mut rules = builtin::rules();
+    for dir in directories {
+        let own = load::directory(dir).map_err(|errors| {
+            Failure::usage(
+                errors
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
+        })?;
+        for rule in own {
+            rules.retain(|r| r.id != rule.id);
+            rules.push(rule);
+        }
+    }
+    Ok(rules)
+}
+
+/// Files as given; directories give their *.wic; patterns their matches. Sorted within each argument, so the order is stable.
+fn images(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for argument in arguments {
+        let text = argument.to_string_lossy();
+        if argument.is_dir() {
+            let pattern = format!(
+                "{}/**/*.wic",
+                glob::Pattern::escape(text.trim_end_matches('/'))
+            );
+            let before = found.len();
+            matches(&pattern, &mut found)?;
+            if found.len() == before {
+                return Err(Failure::unjudged(format!(
+                    "{text}: the directory has no *.wic file"
+                )));
+            }
+        } else if !argument.exists() && text.contains(['*', '?', '[']) {
+            let before = found.len();
+            matches(&text, &mut found)?;
+            if found.len() == before {
+                return Err(Failure::usage(format!("no file matches `{text}`")));
+            }
+        } else {
+            found.push(argument.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn matches(pattern: &str, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let paths =
+        glob::glob(pattern).map_err(|e| Failure::usage(format!("bad pattern `{pattern}`: {e}")))?;
+    let mut here: Vec<PathBuf> = paths
+        .filter_map(Result::ok)
+        .filter(|p| p.is_file())
+        .collect();
+    here.sort();
+    found.extend(here);
+    Ok(())
+}

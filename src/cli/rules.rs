@@ -1,0 +1,148 @@
+//! `isar-doctor rules` and `isar-doctor explain`.
+
+use super::inspect::all_rules;
+use super::output::{Failure, write_out};
+use crate::report::style::{ColourChoice, Look};
+use crate::rules::{Rule, load, nearest};
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Lists the rules, or checks rule files.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  isar-doctor rules                       all built-in rules
+  isar-doctor rules --rules ci/rules      with a team's own
+  isar-doctor rules --check ci/rules      are the rule files right?")]
+pub struct RulesArgs {
+    /// Check the rule files of this directory and list nothing
+    #[arg(long, value_name = "DIR")]
+    check: Option<PathBuf>,
+    /// Also list the rules of this directory
+    #[arg(long, value_name = "DIR")]
+    rules: Vec<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Explains a rule.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  isar-doctor explain backdoor-device-not-pulled-in")]
+pub struct ExplainArgs {
+    /// Rule id
+    rule: String,
+    /// Also look for it in this directory
+    #[arg(long, value_name = "DIR")]
+    rules: Vec<PathBuf>,
+}
+
+/// `rules`.
+pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
+    if let Some(dir) = &args.check {
+        let rules = load::directory(dir).map_err(|errors| {
+            Failure::usage(
+                errors
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
+        })?;
+        write_out(
+            None,
+            &format!("{} rules in {}, all right\n", rules.len(), dir.display()),
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rules = all_rules(&args.rules)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&rules).map_err(Failure::internal)?;
+        write_out(None, &(text + "\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let look = Look::detect(ColourChoice::Auto, false);
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(look.width)
+        .force_no_tty();
+    table.set_header(["rule", "severity", "stage", "critical point", "defect"]);
+    for rule in &rules {
+        table.add_row([
+            rule.id.as_str(),
+            rule.severity.id(),
+            rule.stage.id(),
+            rule.critical_point.id(),
+            rule.title.as_str(),
+        ]);
+    }
+    write_out(
+        None,
+        &format!(
+            "{table}\n{} rules; `isar-doctor explain RULE` tells more\n",
+            rules.len()
+        ),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `explain`.
+pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let rules = all_rules(&args.rules)?;
+    let Some(rule) = rules.iter().find(|r| r.id == args.rule) else {
+        let ids: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
+        let hint = nearest(&args.rule, &ids)
+            .map(|n| format!("; did you mean `{n}`?"))
+            .unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "there is no rule `{}`{hint}",
+            args.rule
+        )));
+    };
+    write_out(None, &page(rule, Look::detect(ColourChoice::Auto, false)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(rule: &Rule, look: Look) -> String {
+    let mut out = format!("{}\n{}\n\n", look.bold(&rule.id), rule.title);
+    let _ = writeln!(
+        out,
+        "severity {}, stage {}, critical point {}, since {}\n",
+        look.severity(rule.severity, rule.severity.id()),
+        rule.stage,
+        rule.critical_point,
+        rule.since
+    );
+    let mut section = |title: &str, text: &str| {
+        let _ = writeln!(out, "{}\n{}\n", look.bold(title), indent(text));
+    };
+    section("Why the boot fails", &rule.why);
+    section("What you will see", &rule.symptom);
+    if let Some(example) = &rule.example {
+        section("Bad", &example.bad);
+        section("Good", &example.good);
+    }
+    section("Fix in the image", &rule.fix.image);
+    section("Fix in ISAR", &rule.fix.isar);
+    section(
+        "Silence it",
+        &format!("isar-doctor inspect --ignore {} …", rule.id),
+    );
+    if !rule.references.is_empty() {
+        section("References", &rule.references.join("\n"));
+    }
+    out
+}
+
+fn indent(text: &str) -> String {
+    text.trim_end()
+        .lines()
+        .map(|l| format!("  {l}").trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}

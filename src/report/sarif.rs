@@ -1,0 +1,128 @@
+//! SARIF 2.1.0 (OASIS standard). The artifact is the image; the place inside it is a logical location.
+
+use super::Inspection;
+use super::safe::safe;
+use crate::checks::run::Finding;
+use crate::rules::{Severity, builtin};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Pedantic => "note",
+    }
+}
+
+/// The same for the same defect in a rebuilt image: rule and place, without line numbers and identifiers that change.
+pub fn fingerprint(finding: &Finding) -> String {
+    let path = finding.location.path.as_deref().unwrap_or_default();
+    let line = finding
+        .snippet
+        .as_ref()
+        .and_then(|s| s.text.lines().nth((s.line - s.first_line) as usize))
+        .map(str::trim)
+        .unwrap_or_default();
+    // Kernel versions and identifiers are digits; a rebuild changes them and not the defect.
+    let stable: String = format!("{}\0{path}\0{line}", finding.rule)
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    Sha256::digest(stable.as_bytes())
+        .iter()
+        .take(16)
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+fn result(image: &str, finding: &Finding) -> Value {
+    let mut inside = json!({
+        "name": safe(&finding.location.to_string()),
+        "kind": "resource",
+    });
+    if let Some(partition) = &finding.location.partition {
+        inside["fullyQualifiedName"] = json!(safe(&format!(
+            "{partition}:{}",
+            finding.location.path.as_deref().unwrap_or("/")
+        )));
+    }
+    let mut physical = json!({ "artifactLocation": { "uri": uri(image) } });
+    if let Some(line) = finding.location.line {
+        physical["region"] = json!({ "startLine": line });
+        if let Some(snippet) = &finding.snippet {
+            physical["region"]["snippet"] = json!({ "text": snippet.text.lines().nth((snippet.line - snippet.first_line) as usize).map(safe) });
+        }
+    }
+    let because: String = finding
+        .evidence
+        .iter()
+        .map(|e| format!("\n- {}", safe(e)))
+        .collect();
+    json!({
+        "ruleId": finding.rule,
+        "level": level(finding.severity),
+        "message": { "text": format!("{}{because}\n\nFix: {}", safe(&finding.message), safe(&finding.fix)) },
+        "locations": [{ "physicalLocation": physical, "logicalLocations": [inside] }],
+        "partialFingerprints": { "isarDoctor/v1": fingerprint(finding) },
+        "properties": { "stage": finding.stage, "criticalPoint": finding.critical_point },
+    })
+}
+
+/// A relative or file URI; characters that a URI cannot hold are percent-encoded.
+fn uri(path: &str) -> String {
+    let encoded: String = path
+        .bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) {
+                (b as char).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect();
+    if encoded.starts_with('/') {
+        format!("file://{encoded}")
+    } else {
+        encoded
+    }
+}
+
+/// One run over all images.
+pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
+    let rules: Vec<Value> = builtin::rules()
+        .iter()
+        .map(|rule| {
+            json!({
+                "id": rule.id,
+                "shortDescription": { "text": rule.title },
+                "fullDescription": { "text": rule.why.trim() },
+                "help": {
+                    "text": format!("In the image: {}\n\nIn ISAR: {}", rule.fix.image.trim(), rule.fix.isar.trim()),
+                    "markdown": format!("{}\n\n**What you will see:** {}\n\n**In the image:** {}\n\n**In ISAR:** {}", rule.why.trim(), rule.symptom.trim(), rule.fix.image.trim(), rule.fix.isar.trim()),
+                },
+                "defaultConfiguration": { "level": level(rule.severity) },
+                "properties": { "stage": rule.stage, "criticalPoint": rule.critical_point },
+            })
+        })
+        .collect();
+    let mut results = Vec::new();
+    let mut troubles = Vec::new();
+    for inspection in inspections {
+        match &inspection.outcome {
+            Ok(judged) => results.extend(judged.judgement.findings.iter().map(|f| result(&inspection.path, f))),
+            Err(error) => troubles.push(json!({ "level": "error", "message": { "text": safe(&format!("{}: {error}", inspection.path)) } })),
+        }
+    }
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "isar-doctor", "semanticVersion": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "unicodeCodePoints",
+            "invocations": [{ "executionSuccessful": troubles.is_empty(), "toolExecutionNotifications": troubles }],
+            "results": results,
+        }],
+    });
+    serde_json::to_string_pretty(&log).map(|t| t + "\n")
+}

@@ -1,0 +1,116 @@
+//! The last line about one image, and the table over many.
+
+use super::safe::safe;
+use super::style::Look;
+use super::{Inspection, Judged};
+use crate::rules::Severity;
+use comfy_table::{ContentArrangement, Table};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Numbers of findings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Counts {
+    /// Errors.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// Pedantic findings.
+    pub pedantic: usize,
+    /// Rules that could not be judged.
+    pub cannot_tell: usize,
+}
+
+impl Counts {
+    /// Counts one image's findings.
+    pub fn of(judged: &Judged) -> Counts {
+        let count = |severity| {
+            judged
+                .judgement
+                .findings
+                .iter()
+                .filter(|f| f.severity == severity)
+                .count()
+        };
+        Counts {
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            pedantic: count(Severity::Pedantic),
+            cannot_tell: judged.judgement.untold.len(),
+        }
+    }
+}
+
+fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `2 errors, 1 warning in race.wic: the boot will stop at unit`.
+pub fn line(judged: &Judged, look: Look) -> String {
+    let counts = Counts::of(judged);
+    let mut parts = Vec::new();
+    if counts.errors > 0 {
+        parts.push(look.severity(Severity::Error, &plural(counts.errors, "error")));
+    }
+    if counts.warnings > 0 {
+        parts.push(look.severity(Severity::Warning, &plural(counts.warnings, "warning")));
+    }
+    if counts.pedantic > 0 {
+        parts.push(format!("{} pedantic", counts.pedantic));
+    }
+    if counts.cannot_tell > 0 {
+        parts.push(format!("{} not told", plural(counts.cannot_tell, "rule")));
+    }
+    let path = safe(&judged.facts.image.path).into_owned();
+    if parts.is_empty() {
+        return format!("{} no findings in {path}", look.good("ok:"));
+    }
+    let stop = judged
+        .judgement
+        .findings
+        .iter()
+        .find(|f| f.severity == Severity::Error)
+        .map(|f| format!("; the boot will stop at `{}`", f.stage))
+        .unwrap_or_default();
+    format!("{} in {path}{stop}", parts.join(", "))
+}
+
+/// One row for each image.
+pub fn table(inspections: &[Inspection], look: Look) -> String {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .set_width(look.width)
+        .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.force_no_tty();
+    table.set_header(["image", "errors", "warnings", "first failure"]);
+    for inspection in inspections {
+        let name = safe(&inspection.path).into_owned();
+        match &inspection.outcome {
+            Ok(judged) => {
+                let counts = Counts::of(judged);
+                let first = judged
+                    .judgement
+                    .findings
+                    .iter()
+                    .find(|f| f.severity == Severity::Error)
+                    .map_or("-", |f| f.rule.as_str());
+                table.add_row([
+                    name,
+                    counts.errors.to_string(),
+                    counts.warnings.to_string(),
+                    first.to_owned(),
+                ]);
+            }
+            Err(error) => {
+                table.add_row([
+                    name,
+                    "-".into(),
+                    "-".into(),
+                    safe(&error.to_string()).into_owned(),
+                ]);
+            }
+        }
+    }
+    table.to_string()
+}
