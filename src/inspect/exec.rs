@@ -24,7 +24,8 @@ pub enum Format {
         interpreter: Option<String>,
         /// `DT_NEEDED` libraries.
         needed: Vec<String>,
-        /// Needed libraries that none of the standard directories, ld.so.conf or `DT_RUNPATH` holds.
+        /// Libraries that it or one of its libraries needs, and that neither the standard directories nor ld.so.conf nor
+        /// `DT_RUNPATH` hold.
         missing_libraries: Vec<String>,
     },
     /// A `#!` script.
@@ -34,7 +35,7 @@ pub enum Format {
         /// Optional single argument.
         argument: Option<String>,
     },
-    /// Neither: `execve` says `ENOEXEC`.
+    /// Neither: `execve` says `ENOEXEC`, or the program is damaged.
     Unknown,
     /// An empty file.
     Empty,
@@ -96,13 +97,21 @@ fn read_at_depth(
     let mut text = None;
     let format = if head.is_empty() {
         Format::Empty
-    } else if let Some(line) = head.strip_prefix(b"#!") {
+    } else if head.starts_with(b"#!") {
         if metadata.size <= SCRIPT_CAP {
             text = Some(fs.read_source(&canonical, SCRIPT_CAP)?);
         }
-        shebang(line)
+        shebang(&head).unwrap_or(Format::Unknown)
     } else if head.starts_with(b"\x7fELF") {
-        elf::format(fs, search, &canonical, metadata.size)?
+        match elf::read(fs, &canonical)? {
+            Some(program) => Format::Elf {
+                missing_libraries: search.missing(fs, &canonical, &program),
+                machine: program.machine,
+                interpreter: program.interpreter,
+                needed: program.needed,
+            },
+            None => Format::Unknown,
+        }
     } else {
         // Shells run such a file themselves; systemd and the kernel do not.
         if metadata.size <= SCRIPT_CAP && !head.contains(&0) {
@@ -119,10 +128,12 @@ fn read_at_depth(
         _ => None,
     };
     let interpreter = interpreter.map(|name| {
+        // A relative name is looked up in the working directory, which is `/` for services.
+        let path = format!("/{}", name.trim_start_matches('/'));
         Box::new(Fact::from_result(read_at_depth(
             fs,
             search,
-            &name,
+            &path,
             depth + 1,
         )))
     });
@@ -137,20 +148,39 @@ fn read_at_depth(
 }
 
 /// `#!` line as fs/binfmt_script.c takes it: blanks are skipped, the first word is the interpreter, the rest one argument.
-/// A carriage return is a character like any other.
-fn shebang(line: &[u8]) -> Format {
-    let end = line
-        .iter()
-        .position(|b| *b == b'\n' || *b == 0)
-        .unwrap_or(line.len());
-    let line = String::from_utf8_lossy(&line[..end]);
-    let line = line.trim_matches([' ', '\t']);
-    let (interpreter, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let argument = argument.trim_matches([' ', '\t']);
-    Format::Script {
-        interpreter: interpreter.to_owned(),
-        argument: (!argument.is_empty()).then(|| argument.to_owned()),
+/// A carriage return is a character like any other. None: `ENOEXEC`.
+fn shebang(head: &[u8]) -> Option<Format> {
+    let mut buf = [0; HEAD];
+    let len = head.len().min(HEAD);
+    buf[..len].copy_from_slice(&head[..len]);
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let rest = &buf[2..];
+    // The search for the newline stops at a NUL, and what is behind the buffer's last byte is never seen.
+    let newline = rest.iter().position(|b| matches!(b, b'\n' | 0));
+    let line = match newline.filter(|at| rest[*at] == b'\n') {
+        Some(at) => &rest[..at],
+        None => {
+            let rest = &rest[..rest.len() - 1];
+            let start = rest.iter().position(|b| !blank(b))?;
+            // Without a terminator the interpreter's path may be cut off.
+            rest[start..].iter().position(|b| blank(b) || *b == 0)?;
+            rest
+        }
+    };
+    let line = &line[line.iter().position(|b| !blank(b))?..];
+    let end = line.iter().position(|b| blank(b) || *b == 0);
+    let (interpreter, argument) = line.split_at(end.unwrap_or(line.len()));
+    if interpreter.is_empty() {
+        return None;
     }
+    let argument = argument.split(|b| *b == 0).next().unwrap_or_default();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let argument = text(argument);
+    let argument = argument.trim_matches([' ', '\t']);
+    Some(Format::Script {
+        interpreter: text(interpreter),
+        argument: (!argument.is_empty()).then(|| argument.to_owned()),
+    })
 }
 
 impl Executable {
@@ -209,6 +239,28 @@ mod tests {
         );
         assert!(matches!(a.interpreter.as_deref(), Some(Fact::Absent)));
         assert!(!a.is_executable());
+    }
+
+    #[test]
+    fn the_kernel_sees_only_the_first_bytes() {
+        let script = |text: &str| shebang(text.as_bytes());
+        let long = "x".repeat(300);
+        assert_eq!(script(&format!("#!/{long}\n")), None);
+        assert_eq!(script("#!\n/bin/sh\n"), None);
+        assert_eq!(script("#!   \t\n"), None);
+        let found = script(&format!("#!/bin/sh {long}\n"));
+        assert!(
+            matches!(&found, Some(Format::Script { interpreter, argument: Some(a) })
+                if interpreter == "/bin/sh" && a.len() == HEAD - 1 - "#!/bin/sh ".len()),
+            "{found:?}"
+        );
+        assert_eq!(
+            script("#!/bin/sh"),
+            Some(Format::Script {
+                interpreter: "/bin/sh".into(),
+                argument: None
+            })
+        );
     }
 
     #[test]
