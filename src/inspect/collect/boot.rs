@@ -8,7 +8,7 @@ use crate::inspect::error::{Error, Fact};
 use crate::inspect::facts::RootFact;
 use crate::inspect::filesystem::FileSystem;
 use crate::inspect::fstab::{DeviceMatch, device_match};
-use crate::inspect::initrd::InitrdFacts;
+use crate::inspect::initrd::{self, InitrdFacts};
 use crate::inspect::kernel::KernelFacts;
 use crate::inspect::partitions::DiskFacts;
 use crate::inspect::source::Location;
@@ -92,7 +92,7 @@ impl Boot {
             },
             || match entry.initrds.first() {
                 Some(file) => match volumes.open(place(file, &self.esp)) {
-                    Ok(fs) => pending::initrd(&fs, &entry.initrds, !options.read_initrd),
+                    Ok(fs) => initrd::read(&fs, &entry.initrds, !options.read_initrd),
                     Err(error) => Fact::Unreadable(error),
                 },
                 None => Fact::Absent,

@@ -24,14 +24,6 @@ pub fn kernel(
     not_read(fs)
 }
 
-pub fn initrd(
-    fs: &Arc<dyn FileSystem>,
-    _files: &[EntryFile],
-    _skip_listing: bool,
-) -> Fact<InitrdFacts> {
-    not_read(fs)
-}
-
 pub fn modules(
     rootfs: &Arc<dyn FileSystem>,
     _release: Option<&str>,
