@@ -7,9 +7,9 @@ mod system;
 
 use super::Options;
 use super::disk::Disk;
-use super::error::{Fact, Result};
+use super::error::{Error, ErrorKind, Fact, Result};
 use super::facts::{Facts, ImageFacts};
-use super::partitions;
+use super::partitions::{self, lost};
 use super::volumes::Volumes;
 use boot::Boot;
 use std::path::Path;
@@ -18,7 +18,10 @@ use system::System;
 
 /// Collects the facts of one opened image.
 pub fn collect(path: &Path, disk: &Arc<dyn Disk>, options: &Options) -> Result<Facts> {
-    let mut table = partitions::read(disk)?;
+    let mut table = match partitions::read(disk) {
+        Ok(table) => table,
+        Err(error) => return without_table(path, disk, options, error),
+    };
     let volumes = Volumes::new(disk, &table.partitions);
     table.esp = volumes.esp();
     let likely = volumes.system(table.esp.as_deref());
@@ -31,12 +34,7 @@ pub fn collect(path: &Path, disk: &Arc<dyn Disk>, options: &Options) -> Result<F
     );
     let rest = system.finish(&boot, &hand_over, options);
     Ok(Facts {
-        image: ImageFacts {
-            path: path.display().to_string(),
-            size: disk.len(),
-            container: "raw".into(),
-            bytes_read: disk.bytes_read(),
-        },
+        image: image(path, disk),
         profile: options.profile.clone(),
         backdoor: rest.backdoor,
         script: rest.script,
@@ -55,5 +53,50 @@ pub fn collect(path: &Path, disk: &Arc<dyn Disk>, options: &Options) -> Result<F
         udev: rest.udev,
         root_password: rest.root_password,
         missing_commands: rest.missing_commands,
+    })
+}
+
+fn image(path: &Path, disk: &Arc<dyn Disk>) -> ImageFacts {
+    ImageFacts {
+        path: path.display().to_string(),
+        size: disk.len(),
+        container: "raw".into(),
+        bytes_read: disk.bytes_read(),
+    }
+}
+
+/// A disk without a readable table can be judged when it holds a file system all the same: its table is lost.
+fn without_table(
+    path: &Path,
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    error: Error,
+) -> Result<Facts> {
+    let lost = lost::file_system(disk).filter(|_| error.kind == ErrorKind::Corrupt);
+    let Some((start, fs_type)) = lost else {
+        return Err(error);
+    };
+    let message =
+        format!("no partition table, although a {fs_type} file system lies at {start:#x}");
+    Ok(Facts {
+        image: image(path, disk),
+        profile: options.profile.clone(),
+        backdoor: None,
+        script: Fact::Absent,
+        disk: Fact::Unreadable(Error::corrupt(error.location, message)),
+        esp: Fact::Absent,
+        loader: Fact::Absent,
+        kernel: Fact::Absent,
+        initrd: Fact::Absent,
+        cmdline: Fact::Absent,
+        root: Fact::Absent,
+        rootfs: Fact::Absent,
+        fstab: Fact::Absent,
+        modules: Fact::Absent,
+        packages: Fact::Absent,
+        systemd: Fact::Absent,
+        udev: Fact::Absent,
+        root_password: Fact::Absent,
+        missing_commands: Default::default(),
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod content;
 pub mod gpt;
+pub mod lost;
 pub mod mbr;
 
 use super::disk::{Disk, Slice};
