@@ -78,25 +78,26 @@ fn without_table(
     };
     let message =
         format!("no partition table, although a {fs_type} file system lies at {start:#x}");
+    let error = Error::corrupt(error.location, message);
     Ok(Facts {
         image: image(path, disk),
         profile: options.profile.clone(),
         backdoor: None,
-        script: Fact::Absent,
-        disk: Fact::Unreadable(Error::corrupt(error.location, message)),
-        esp: Fact::Absent,
-        loader: Fact::Absent,
-        kernel: Fact::Absent,
-        initrd: Fact::Absent,
-        cmdline: Fact::Absent,
-        root: Fact::Absent,
-        rootfs: Fact::Absent,
-        fstab: Fact::Absent,
-        modules: Fact::Absent,
-        packages: Fact::Absent,
-        systemd: Fact::Absent,
-        udev: Fact::Absent,
-        root_password: Fact::Absent,
+        script: Fact::Unreadable(error.clone()),
+        disk: Fact::Unreadable(error.clone()),
+        esp: Fact::Unreadable(error.clone()),
+        loader: Fact::Unreadable(error.clone()),
+        kernel: Fact::Unreadable(error.clone()),
+        initrd: Fact::Unreadable(error.clone()),
+        cmdline: Fact::Unreadable(error.clone()),
+        root: Fact::Unreadable(error.clone()),
+        rootfs: Fact::Unreadable(error.clone()),
+        fstab: Fact::Unreadable(error.clone()),
+        modules: Fact::Unreadable(error.clone()),
+        packages: Fact::Unreadable(error.clone()),
+        systemd: Fact::Unreadable(error.clone()),
+        udev: Fact::Unreadable(error.clone()),
+        root_password: Fact::Unreadable(error.clone()),
         missing_commands: Default::default(),
     })
 }
