@@ -54,34 +54,61 @@ impl Image {
     }
 }
 
+/// What the first bytes of a PE file tell.
+#[derive(Debug, Default)]
+pub struct Headers {
+    /// COFF machine.
+    pub machine: String,
+    machine_number: u16,
+    /// PE subsystem is an EFI application.
+    pub efi_application: bool,
+    signed: bool,
+    sections: Vec<Section>,
+    /// First damage found.
+    pub damage: Option<String>,
+}
+
+/// Reads the headers in `head`, the beginning of a file of `size` bytes.
+pub fn parse(head: &[u8], size: u64) -> Headers {
+    let mut found = Headers {
+        machine: "unknown".into(),
+        ..Headers::default()
+    };
+    let damage = headers(head, size, &mut found).err();
+    found.damage = damage.or_else(|| truncation(&found.sections, size));
+    found
+}
+
 /// Reads the headers of `path`. Damage goes into the facts; an error means that nothing could be read at all.
 pub fn read(fs: &dyn FileSystem, path: &str) -> Result<Image> {
     let file = fs.open_file(path)?;
     let place = Location::file(fs.partition(), path);
     let size = file.size();
-    let mut image = Image {
+    let found = if size == 0 {
+        Headers {
+            machine: "unknown".into(),
+            damage: Some("the file is empty (0 bytes)".into()),
+            ..Headers::default()
+        }
+    } else {
+        parse(
+            &read_range(file.as_ref(), &place, 0, size.min(HEADER_CAP))?,
+            size,
+        )
+    };
+    Ok(Image {
         facts: PeFacts {
             location: place.clone(),
             size,
-            machine: "unknown".into(),
-            efi_application: false,
-            signed: false,
-            sections: Vec::new(),
-            damage: None,
+            machine: found.machine,
+            efi_application: found.efi_application,
+            signed: found.signed,
+            sections: found.sections.iter().map(|s| s.name.clone()).collect(),
+            damage: found.damage.map(|message| Error::corrupt(place, message)),
         },
-        sections: Vec::new(),
-        machine: 0,
-    };
-    if size == 0 {
-        image.facts.damage = Some(Error::corrupt(place, "the file is empty (0 bytes)"));
-        return Ok(image);
-    }
-    let head = read_range(file.as_ref(), &place, 0, size.min(HEADER_CAP))?;
-    image.facts.damage = headers(&head, &mut image)
-        .err()
-        .or_else(|| truncation(&image.sections, size))
-        .map(|message| Error::corrupt(place, message));
-    Ok(image)
+        sections: found.sections,
+        machine: found.machine_number,
+    })
 }
 
 /// The bytes of a section, at most `cap`.
@@ -109,22 +136,20 @@ fn read_range(file: &dyn OpenFile, place: &Location, offset: u64, len: u64) -> R
 }
 
 /// Fills in what the headers say, up to the first field that is wrong.
-fn headers(head: &[u8], image: &mut Image) -> std::result::Result<(), String> {
+fn headers(head: &[u8], size: u64, found: &mut Headers) -> std::result::Result<(), String> {
     if !head.starts_with(b"MZ") {
         return Err("is not a PE program: it does not start with MZ".into());
     }
     let header = Header::parse(head).map_err(|e| format!("has no valid PE header: {e}"))?;
     let coff = &header.coff_header;
-    image.machine = coff.machine;
-    image.facts.machine = machine_name(coff.machine);
+    found.machine_number = coff.machine;
+    found.machine = machine_name(coff.machine);
     let Some(optional) = &header.optional_header else {
         return Err("has no PE optional header".into());
     };
-    image.facts.efi_application = optional.windows_fields.subsystem == EFI_APPLICATION;
-    image.facts.signed = optional
-        .data_directories
-        .get_certificate_table()
-        .is_some_and(|t| t.virtual_address != 0 && t.size != 0);
+    found.efi_application = optional.windows_fields.subsystem == EFI_APPLICATION;
+    let certificates = optional.data_directories.get_certificate_table();
+    found.signed = certificates.is_some_and(|t| t.virtual_address != 0 && t.size != 0);
     // Behind the PE signature and the COFF header comes the optional header, then the section table.
     let mut at = (header.dos_header.pe_pointer as usize)
         .saturating_add(24)
@@ -132,11 +157,9 @@ fn headers(head: &[u8], image: &mut Image) -> std::result::Result<(), String> {
     let table = coff
         .sections(head, &mut at)
         .map_err(|e| format!("has a damaged section table: {e}"))?;
-    image.sections = table.iter().map(section).collect();
-    image.facts.sections = image.sections.iter().map(|s| s.name.clone()).collect();
-    let file_size = image.facts.size;
-    match optional.data_directories.get_certificate_table() {
-        Some(t) if u64::from(t.virtual_address) + u64::from(t.size) > file_size => {
+    found.sections = table.iter().map(section).collect();
+    match certificates {
+        Some(t) if u64::from(t.virtual_address) + u64::from(t.size) > size => {
             Err("is truncated: its signature lies beyond the end".into())
         }
         _ => Ok(()),

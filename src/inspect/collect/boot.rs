@@ -1,6 +1,5 @@
 //! What the firmware starts and what that hands over: kernel, initrd, command line.
 
-use super::pending;
 use crate::inspect::Options;
 use crate::inspect::bootloader::{self, EntryFile, EspFacts, LoaderEntry, LoaderFacts};
 use crate::inspect::cmdline::{self, CmdlineFacts};
@@ -9,7 +8,7 @@ use crate::inspect::facts::RootFact;
 use crate::inspect::filesystem::FileSystem;
 use crate::inspect::fstab::{DeviceMatch, device_match};
 use crate::inspect::initrd::{self, InitrdFacts};
-use crate::inspect::kernel::KernelFacts;
+use crate::inspect::kernel::{self, KernelFacts};
 use crate::inspect::partitions::DiskFacts;
 use crate::inspect::source::Location;
 use crate::inspect::volumes::Volumes;
@@ -85,7 +84,7 @@ impl Boot {
         let (kernel, initrd) = rayon::join(
             || match &entry.linux {
                 Some(file) => match volumes.open(place(file, &self.esp)) {
-                    Ok(fs) => pending::kernel(&fs, file, rootfs),
+                    Ok(fs) => kernel::read(&fs, file, rootfs),
                     Err(error) => Fact::Unreadable(error),
                 },
                 None => Fact::Absent,

@@ -1,11 +1,9 @@
 //! Readers that have not landed yet.
 
-use crate::inspect::bootloader::EntryFile;
 use crate::inspect::cmdline::CmdlineFacts;
 use crate::inspect::error::{Error, Fact};
 use crate::inspect::filesystem::FileSystem;
 use crate::inspect::initrd::InitrdFacts;
-use crate::inspect::kernel::KernelFacts;
 use crate::inspect::modules::ModuleFacts;
 use crate::inspect::source::Location;
 use crate::inspect::systemd::{Inputs, SystemdFacts};
@@ -14,14 +12,6 @@ use std::sync::Arc;
 fn not_read<T>(fs: &Arc<dyn FileSystem>) -> Fact<T> {
     let place = Location::partition(fs.partition());
     Fact::Unreadable(Error::unsupported(place, "is not read yet"))
-}
-
-pub fn kernel(
-    fs: &Arc<dyn FileSystem>,
-    _file: &EntryFile,
-    _rootfs: Option<&Arc<dyn FileSystem>>,
-) -> Fact<KernelFacts> {
-    not_read(fs)
 }
 
 pub fn modules(
