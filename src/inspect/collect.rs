@@ -2,6 +2,7 @@
 
 mod boot;
 mod machine;
+mod mounts;
 mod pending;
 mod system;
 
@@ -9,7 +10,8 @@ use super::Options;
 use super::disk::Disk;
 use super::error::{Error, ErrorKind, Fact, Result};
 use super::facts::{Facts, ImageFacts};
-use super::partitions::{self, lost};
+use super::partitions::{self, DiskFacts, GptCopy, lost};
+use super::source::Location;
 use super::volumes::Volumes;
 use boot::Boot;
 use std::path::Path;
@@ -22,6 +24,15 @@ pub fn collect(path: &Path, disk: &Arc<dyn Disk>, options: &Options) -> Result<F
         Ok(table) => table,
         Err(error) => return without_table(path, disk, options, error),
     };
+    if let (true, Some(error)) = (table.partitions.is_empty(), damage(&table)) {
+        return Ok(nothing_behind(
+            path,
+            disk,
+            options,
+            Fact::Known(table),
+            &error,
+        ));
+    }
     let volumes = Volumes::new(disk, &table.partitions);
     table.esp = volumes.esp();
     let likely = volumes.system(table.esp.as_deref());
@@ -79,12 +90,36 @@ fn without_table(
     let message =
         format!("no partition table, although a {fs_type} file system lies at {start:#x}");
     let error = Error::corrupt(error.location, message);
-    Ok(Facts {
+    let table = Fact::Unreadable(error.clone());
+    Ok(nothing_behind(path, disk, options, table, &error))
+}
+
+/// The damage of a table of which no copy is good.
+fn damage(table: &DiskFacts) -> Option<Error> {
+    match &table.primary {
+        Some(GptCopy::Corrupt(error)) => Some(error.clone()),
+        Some(GptCopy::Missing) => Some(Error::corrupt(
+            Location::image().at_offset(u64::from(table.sector_size)),
+            "no GUID partition table, although the MBR says that there is one",
+        )),
+        _ => None,
+    }
+}
+
+/// Without partitions, nothing behind the table can be read.
+fn nothing_behind(
+    path: &Path,
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    table: Fact<DiskFacts>,
+    error: &Error,
+) -> Facts {
+    Facts {
         image: image(path, disk),
         profile: options.profile.clone(),
         backdoor: None,
         script: Fact::Unreadable(error.clone()),
-        disk: Fact::Unreadable(error.clone()),
+        disk: table,
         esp: Fact::Unreadable(error.clone()),
         loader: Fact::Unreadable(error.clone()),
         kernel: Fact::Unreadable(error.clone()),
@@ -99,5 +134,5 @@ fn without_table(
         udev: Fact::Unreadable(error.clone()),
         root_password: Fact::Unreadable(error.clone()),
         missing_commands: Default::default(),
-    })
+    }
 }

@@ -3,6 +3,7 @@
 pub mod directory;
 pub mod ext4;
 pub mod fat;
+pub mod mounted;
 
 use super::disk::{Disk, Slice};
 use super::error::{Error, Result};

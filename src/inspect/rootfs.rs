@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub struct RootfsFacts {
     /// Partition (`p2`).
     pub partition: String,
+    /// Other partitions of this disk that fstab mounts below it.
+    pub mounts: Vec<Mount>,
     /// `ext4`, `squashfs`, …
     pub fs_type: String,
     /// Size in bytes that the superblock claims.
@@ -40,6 +42,36 @@ pub struct RootfsFacts {
     pub architecture: Option<String>,
 }
 
+/// A partition mounted below the root. Places in it are told as the system sees them: the root's partition and the whole path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Mount {
+    /// Where, without trailing slash.
+    pub point: String,
+    /// Partition (`p3`).
+    pub partition: String,
+}
+
+impl RootfsFacts {
+    /// The partition and the path in it of a place in the mounted tree.
+    pub fn on_disk(&self, place: &Location) -> Location {
+        let path = place.path.as_deref().unwrap_or_default();
+        let found = self.mounts.iter().find_map(|mount| {
+            let rest = path.strip_prefix(mount.point.as_str())?;
+            rest.starts_with('/').then_some((mount, rest))
+        });
+        match found {
+            Some((mount, rest)) if place.partition.as_deref() == Some(&self.partition) => {
+                Location {
+                    partition: Some(mount.partition.clone()),
+                    path: Some(rest.to_owned()),
+                    ..place.clone()
+                }
+            }
+            _ => place.clone(),
+        }
+    }
+}
+
 /// Reads what concerns the root file system as a whole. `init` comes from `init=` or is `/sbin/init`.
 pub fn read(
     disk: &Arc<dyn Disk>,
@@ -47,6 +79,7 @@ pub fn read(
     fs: &dyn FileSystem,
     search: &SearchPath,
     cmdline: Option<&CmdlineFacts>,
+    mounts: Vec<Mount>,
 ) -> RootfsFacts {
     let slice = Slice::new(disk, &partition.id, partition.start, partition.len);
     let superblock = matches!(
@@ -76,6 +109,7 @@ pub fn read(
     };
     RootfsFacts {
         partition: partition.id.clone(),
+        mounts,
         fs_type: partition
             .content
             .fs_type

@@ -1,7 +1,7 @@
 //! The system behind the loader: everything that lies in the root file system.
 
 use super::boot::{Boot, HandOver};
-use super::{machine, pending};
+use super::{machine, mounts, pending};
 use crate::inspect::disk::Disk;
 use crate::inspect::dpkg::{Database, PackageFacts};
 use crate::inspect::error::{Error, Fact, Result};
@@ -53,12 +53,14 @@ impl System {
         let (Ok(root), Some(partition)) = (&fs, partition) else {
             return System::without(fs);
         };
+        let entries = root
+            .read_source("/etc/fstab", CONFIG_CAP)
+            .map(|file| fstab::parse(&file, table));
+        let mounts = mounts::of(entries.as_deref().unwrap_or_default(), partition, volumes);
+        let root = &mounts::tree(root, &mounts, volumes);
         let tree = root.as_ref();
         let search = SearchPath::read(tree);
         let database = Database::read(root);
-        let fstab = tree
-            .read_source("/etc/fstab", CONFIG_CAP)
-            .map(|file| fstab::parse(&file, table));
         System {
             rootfs: Fact::Known(rootfs::read(
                 disk,
@@ -66,14 +68,15 @@ impl System {
                 tree,
                 &search,
                 boot.cmdline.known(),
+                mounts,
             )),
-            fstab: Fact::from_result(fstab),
+            fstab: Fact::from_result(entries),
             udev: udev::read(tree),
             root_password: rootfs::root_password(tree),
             missing_commands: commands::missing(tree),
             search,
             database,
-            fs,
+            fs: Ok(Arc::clone(root)),
         }
     }
 
