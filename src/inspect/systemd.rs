@@ -1,21 +1,39 @@
 //! The systemd of the image: units as PID 1 would load them, and the initial transaction.
 
+mod assemble;
+mod config;
 pub mod enablement;
+mod firstboot;
 pub mod generators;
 pub mod getty;
 pub mod graph;
+mod install;
+mod keys;
 pub mod load_path;
+mod manager;
 mod model;
+mod mount_options;
+pub mod name;
 pub mod preset;
+mod specifier;
+mod stray;
+mod syntax;
+mod target;
+mod transaction;
+mod tree;
 pub mod unit;
+mod version;
+mod words;
 
 pub use model::*;
 
 use super::cmdline::CmdlineFacts;
 use super::error::Fact;
 use super::exec::Executable;
+use super::filesystem::FileSystem;
 use super::fstab::FstabEntry;
 use super::udev::UdevFacts;
+use std::sync::Arc;
 
 /// What other parts of the image say, and what the machine will have. The default is a machine about which nothing is known.
 pub struct Inputs<'a> {
@@ -34,7 +52,8 @@ pub struct Inputs<'a> {
     pub early_devices: &'a [&'a str],
     /// Names below `/dev` that exist sooner or later on this machine, the early ones included; udev's `SYSTEMD_WANTS` apply to them.
     pub devices: &'a [&'a str],
-    /// Reads a program of the image ([`exec::read`](super::exec)); called once per path, for the units of the boot.
+    /// Reads a program of the image ([`exec::read`](super::exec)); called once per path, for the units of the boot. A name without a
+    /// slash is to be searched in systemd's fixed path.
     pub exec: &'a dyn Fn(&str) -> Fact<Executable>,
     /// Units whose programs are looked at although they have no part in the boot.
     pub interesting: &'a [&'a str],
@@ -58,4 +77,9 @@ impl Default for Inputs<'_> {
             interesting: &[],
         }
     }
+}
+
+/// Reads units, generators' work, presets and configuration, and builds the initial transaction. `Absent` when there is no systemd.
+pub fn read(rootfs: &Arc<dyn FileSystem>, inputs: &Inputs) -> Fact<SystemdFacts> {
+    assemble::read(rootfs.as_ref(), inputs)
 }

@@ -6,7 +6,6 @@ use crate::inspect::filesystem::FileSystem;
 use crate::inspect::initrd::InitrdFacts;
 use crate::inspect::modules::ModuleFacts;
 use crate::inspect::source::Location;
-use crate::inspect::systemd::{Inputs, SystemdFacts};
 use std::sync::Arc;
 
 fn not_read<T>(fs: &Arc<dyn FileSystem>) -> Fact<T> {
@@ -21,9 +20,5 @@ pub fn modules(
     _cmdline: &Fact<CmdlineFacts>,
     _wanted: &[(&str, Option<&str>)],
 ) -> Fact<ModuleFacts> {
-    not_read(rootfs)
-}
-
-pub fn systemd(rootfs: &Arc<dyn FileSystem>, _inputs: &Inputs<'_>) -> Fact<SystemdFacts> {
     not_read(rootfs)
 }

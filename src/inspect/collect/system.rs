@@ -11,7 +11,7 @@ use crate::inspect::fstab::{self, DeviceMatch, FstabEntry};
 use crate::inspect::modules::ModuleFacts;
 use crate::inspect::partitions::DiskFacts;
 use crate::inspect::rootfs::{self, RootfsFacts};
-use crate::inspect::systemd::{Inputs, SystemdFacts};
+use crate::inspect::systemd::{self, Inputs, SystemdFacts};
 use crate::inspect::udev::{self, UdevFacts};
 use crate::inspect::volumes::Volumes;
 use crate::inspect::{Options, backdoor, commands};
@@ -137,7 +137,7 @@ impl System {
             .as_ref()
             .ok()
             .and_then(|d| d.version("systemd"));
-        done.systemd = pending::systemd(
+        done.systemd = systemd::read(
             &fs,
             &Inputs {
                 cmdline: boot.cmdline.known(),

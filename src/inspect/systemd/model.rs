@@ -157,6 +157,26 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// A device unit that no file and no other unit mentions.
+    pub fn device(name: &str) -> Unit {
+        Unit {
+            name: name.to_owned(),
+            aliases: Vec::new(),
+            load: LoadState::Loaded,
+            unit_file_state: String::new(),
+            preset: None,
+            referenced: false,
+            fragment: None,
+            source: None,
+            drop_ins: Vec::new(),
+            masked_by: None,
+            mask_location: None,
+            settings: Vec::new(),
+            dependencies: Vec::new(),
+            exec: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
     /// The effective values of a key, in order.
     pub fn values<'a>(
         &'a self,
@@ -285,6 +305,9 @@ pub struct SystemdFacts {
     pub units: BTreeMap<String, Unit>,
     /// Alias → primary name.
     pub aliases: BTreeMap<String, String>,
+    /// Every unit file, link and mask of the load path with its state, as `systemctl list-unit-files` prints them.
+    #[serde(skip)]
+    pub unit_files: BTreeMap<String, String>,
     /// The initial transaction.
     pub transaction: Transaction,
     /// Gettys that would start, masked ones included.
