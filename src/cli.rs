@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand.
 
 pub mod boot;
+pub mod host;
 pub mod inspect;
 pub mod output;
+pub mod replay;
 pub mod rules;
 
 use clap::{Parser, Subcommand};
@@ -36,12 +38,18 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Explain a rule: why, what you will see, how to fix it
     Explain(rules::ExplainArgs),
+    /// Judge a recorded boot again, without QEMU
+    Replay(replay::ReplayArgs),
+    /// Tell whether this host can boot images, and how fast
+    Host(host::HostArgs),
 }
 
 /// Parses the arguments, runs the subcommand, and gives the exit code.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Boot(args) => return boot::run(&args),
+        Command::Replay(args) => return replay::run(&args),
+        Command::Host(args) => return host::run(&args),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Rules(args) => rules::list(&args),
         Command::Explain(args) => rules::explain(&args),

@@ -1,9 +1,13 @@
 //! Prints findings, timelines and verdicts; decides nothing.
 
+pub mod boot_human;
+pub mod boot_json;
+pub mod boot_progress;
 pub mod chain;
 pub mod format;
 pub mod github;
 pub mod gitlab;
+pub mod host;
 pub mod human;
 pub mod json;
 pub mod junit;

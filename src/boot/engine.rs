@@ -16,6 +16,7 @@ use super::trouble::{BootError, HostTrouble};
 use attempt::Attempt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 
 /// Says what is conclusive in a timeline. Injected, because judging is not for this module.
 pub type Conclude<'a> = &'a dyn Fn(&[Observation], &Stages, &Names) -> Option<Conclusion>;
@@ -86,10 +87,10 @@ pub fn run(mut plan: Plan<'_>, watcher: &mut dyn Watcher) -> Result<Outcome, Boo
     if plan.accel != Choice::Kvm {
         accels.push(Accel::Tcg);
     }
-    let (map_sender, map) = channel();
+    let map = Arc::new(OnceLock::new());
     let make_map = std::mem::replace(&mut plan.file_map, Box::new(FileMap::default));
-    std::thread::spawn(move || map_sender.send(make_map()));
-    let mut map = Some(map);
+    let slot = Arc::clone(&map);
+    std::thread::spawn(move || slot.set(make_map()));
     for accel in accels {
         let nest = Nest::new(plan.executable)?;
         let launch = (plan.launch)(accel, nest.dir())?;
@@ -102,7 +103,7 @@ pub fn run(mut plan: Plan<'_>, watcher: &mut dyn Watcher) -> Result<Outcome, Boo
             sender,
             receiver,
         };
-        match attempt.run(nest, &mut map, watcher)? {
+        match attempt.run(nest, &map, watcher)? {
             Result1::Done(finished) => return Ok(outcome(plan, accel, launch, *finished)),
             Result1::KvmFailed(reason) if plan.accel == Choice::Kvm => {
                 return Err(no_kvm(&reason).into());

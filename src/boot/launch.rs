@@ -3,6 +3,7 @@
 use super::accel::Accel;
 use super::firmware::{Firmware, is_qcow2};
 use super::image::{Format, option_value};
+use super::keeper::Process;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -66,6 +67,8 @@ pub struct Launch {
     pub cwd: PathBuf,
     /// The image's path as QEMU opens it.
     pub image: String,
+    /// Processes that must run before QEMU (virtual switches).
+    pub helpers: Vec<Process>,
 }
 
 /// What the doctor's own machine is made of.
@@ -73,8 +76,8 @@ pub struct Launch {
 pub struct Parts<'a> {
     /// QEMU.
     pub qemu: &'a Path,
-    /// Image and its format.
-    pub image: (&'a Path, Format),
+    /// Image and its format; none for the firmware alone.
+    pub image: Option<(&'a Path, Format)>,
     /// Firmware code.
     pub firmware: &'a Firmware,
     /// Private copy of the variable store.
@@ -89,6 +92,8 @@ pub struct Parts<'a> {
     pub extra: &'a [OsString],
     /// Private directory.
     pub dir: &'a Path,
+    /// Nothing is added for observation.
+    pub exact: bool,
 }
 
 /// The machine as the ISAR tests' start script and the test driver make it together, with every channel on a socket.
@@ -117,11 +122,10 @@ pub fn own(parts: &Parts<'_>) -> Launch {
         flash_format(&parts.firmware.code),
     );
     b.drive("if=pflash,unit=1", parts.vars, flash_format(parts.vars));
-    b.drive(
-        &format!("if=virtio,snapshot=on,node-name={NODE}"),
-        parts.image.0,
-        parts.image.1.name(),
-    );
+    if let Some((image, format)) = parts.image {
+        let options = format!("if=virtio,snapshot=on,node-name={NODE}");
+        b.drive(&options, image, format.name());
+    }
     // Isolated: DHCP answers, nothing else is there.
     b.pair("-netdev", "user,id=net0,restrict=on")
         .pair("-device", "virtio-net-pci,netdev=net0,romfile=");
@@ -131,9 +135,14 @@ pub fn own(parts: &Parts<'_>) -> Launch {
         b.pair("-serial", format!("chardev:serial{n}"));
     }
     let shell = dir.join("shell");
+    let id = if parts.exact {
+        String::new()
+    } else {
+        format!(",id={PORT_ID}")
+    };
     b.socket("shell", &shell)
         .pair("-device", "virtio-serial")
-        .pair("-device", format!("virtconsole,chardev=shell,id={PORT_ID}"))
+        .pair("-device", format!("virtconsole,chardev=shell{id}"))
         .pair("-device", "virtio-rng-pci");
     let qmp = dir.join("qmp");
     b.socket("qmp", &qmp)
@@ -151,10 +160,18 @@ pub fn own(parts: &Parts<'_>) -> Launch {
         memfd: false,
         added: Vec::new(),
         cwd: dir.to_owned(),
-        image: parts.image.0.display().to_string(),
+        image: parts
+            .image
+            .map_or_else(String::new, |(image, _)| image.display().to_string()),
+        helpers: Vec::new(),
     };
-    launch.observe_memory();
-    launch.observe_trace(dir);
+    if !parts.exact {
+        launch
+            .added
+            .push(format!("id={PORT_ID} on the virtconsole"));
+        launch.observe_memory();
+        launch.observe_trace(dir);
+    }
     launch
 }
 
@@ -241,7 +258,7 @@ mod tests {
         };
         let launch = own(&Parts {
             qemu: Path::new("/usr/bin/qemu-system-x86_64"),
-            image: (Path::new("/i/a,b.wic"), Format::Raw),
+            image: Some((Path::new("/i/a,b.wic"), Format::Raw)),
             firmware: &firmware,
             vars: Path::new("/p/vars"),
             accel: Accel::Tcg,
@@ -249,6 +266,7 @@ mod tests {
             smp: 2,
             extra: &["-s".into()],
             dir: Path::new("/p"),
+            exact: false,
         });
         let line: Vec<_> = launch.argv.iter().map(|a| a.to_str().unwrap()).collect();
         let line = line.join(" ");
@@ -261,6 +279,6 @@ mod tests {
         assert!(line.contains("virtconsole,chardev=shell,id=isar-doctor-shell"));
         assert!(line.contains("size=1073741824,share=on"));
         assert_eq!(line.matches("-serial chardev:").count(), 2);
-        assert_eq!((launch.serial.len(), launch.added.len()), (2, 2));
+        assert_eq!((launch.serial.len(), launch.added.len()), (2, 3));
     }
 }

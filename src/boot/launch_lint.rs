@@ -8,6 +8,7 @@ mod network;
 
 use super::arguments::{Disk, Opt, disks, parse};
 use super::outcome::LaunchFinding;
+use crate::critical_point::CriticalPoint;
 use std::path::{Path, PathBuf};
 
 /// What the rules look at.
@@ -60,6 +61,17 @@ pub fn lint(case: &Case) -> Vec<LaunchFinding> {
     found
 }
 
+/// Where on the chain a rule's fault bites.
+fn critical_point(rule: &str) -> CriticalPoint {
+    match rule {
+        "serial-null-first" => CriticalPoint::SerialLayout,
+        "launch-console-without-port" => CriticalPoint::CmdlineConsole,
+        "launch-shell-not-first-console" => CriticalPoint::StdioRedirect,
+        "launch-disk-not-virtio" => CriticalPoint::RootDevice,
+        _ => CriticalPoint::Host,
+    }
+}
+
 fn finding(
     rule: &str,
     severity: &str,
@@ -70,6 +82,7 @@ fn finding(
     LaunchFinding {
         rule: rule.to_owned(),
         severity: severity.to_owned(),
+        critical_point: critical_point(rule),
         message: message.into(),
         argument: argument.into(),
         fix: fix.into(),

@@ -86,7 +86,7 @@ impl Nest {
     }
 
     /// Listens where the launch wants it, and starts QEMU.
-    pub fn start(mut self, launch: &Launch, helpers: Vec<Process>) -> Result<Machine, HostTrouble> {
+    pub fn start(mut self, launch: &Launch) -> Result<Machine, HostTrouble> {
         let trouble = |what: String| {
             HostTrouble::new(
                 format!("QEMU could not be started: {what}"),
@@ -119,7 +119,7 @@ impl Nest {
             .transpose()
             .map_err(io)?;
         let job = Job {
-            helpers,
+            helpers: launch.helpers.clone(),
             main: Process {
                 argv: launch.argv.clone(),
                 cwd: launch.cwd.clone(),

@@ -2,6 +2,8 @@
 //!
 //! Kept in a recording, so that a replay needs neither the image nor its facts.
 
+use crate::inspect::error::Fact;
+use crate::inspect::exec::{Executable, Format};
 use crate::inspect::facts::Facts;
 use crate::inspect::source::Location;
 use crate::profile::Profile;
@@ -75,6 +77,138 @@ impl Names {
         if let Some(unit) = &facts.backdoor {
             names.unit.clone_from(unit);
         }
+        names.loader = loader_files(facts);
+        names.kernel = facts.kernel.known().map(|k| k.location.clone());
+        if let Some(entry) = facts.loader.known().and_then(|l| l.selected_entry()) {
+            names.initrd = entry
+                .initrds
+                .iter()
+                .filter_map(|i| Some(i.file.known()?.location.clone()))
+                .collect();
+        }
+        if let Some(loader) = facts.loader.known() {
+            // A menu that waits for ever is quiet, and that is the finding.
+            names.menu_timeout = loader
+                .timeout
+                .filter(|t| (1..=MENU_CAP).contains(t))
+                .map(f64::from);
+        }
+        if let Some(rootfs) = facts.rootfs.known() {
+            names.root = Some(rootfs.partition.clone());
+            names.init = rootfs.init.known().map(|e| e.location.clone());
+        }
+        if let Some(script) = facts.script.known() {
+            names.script = Some(script.location.clone());
+            names.script_runnable = runnable(script);
+        }
+        if let Some(systemd) = facts.systemd.known() {
+            if let Some(unit) = systemd.unit(&names.unit) {
+                names.unit_file = unit.fragment.clone();
+                names.unit_description = unit.value("Unit", "Description").map(|s| s.value.clone());
+            }
+            names.job_timeout = systemd
+                .manager
+                .iter()
+                .filter(|s| {
+                    matches!(
+                        s.key.as_str(),
+                        "DefaultTimeoutStartSec" | "DefaultDeviceTimeoutSec"
+                    )
+                })
+                .filter_map(|s| seconds(&s.value))
+                .reduce(f64::max);
+        }
+        if let Some(modules) = facts.modules.known() {
+            let builtin = |name: &str| modules.states.get(name).map(|s| s.builtin);
+            names.driver_builtin = builtin(&facts.profile.module);
+            names.disk_driver_builtin = builtin("virtio_blk");
+            names.modules = modules
+                .states
+                .get(&facts.profile.module)
+                .and_then(|s| s.file.known().cloned())
+                .into_iter()
+                .collect();
+        }
         names
+    }
+}
+
+/// A menu that counts longer than this is taken as waiting.
+const MENU_CAP: u32 = 120;
+
+fn loader_files(facts: &Facts) -> Vec<Location> {
+    let mut files = Vec::new();
+    if let Some(program) = facts.esp.known().and_then(|e| e.removable.known()) {
+        files.push(program.location.clone());
+    }
+    if let Some(loader) = facts.loader.known() {
+        files.extend(loader.config.known().map(|o| o.file.location()));
+        files.extend(
+            loader
+                .entries
+                .iter()
+                .filter_map(|e| Some(e.origin.as_ref()?.file.location())),
+        );
+    }
+    files
+}
+
+/// `execve(2)` would succeed: an execute bit, a known format, and an interpreter that is there and can itself be executed.
+fn runnable(program: &Executable) -> bool {
+    let format = match program.format {
+        Format::Elf { .. } => true,
+        Format::Script { .. } => program.interpreter.is_some(),
+        Format::Unknown | Format::Empty => false,
+    };
+    let interpreter = match program.interpreter.as_deref() {
+        Some(Fact::Known(interpreter)) => interpreter.mode & 0o111 != 0,
+        Some(Fact::Absent) => false,
+        // It could not be told: then a read is taken for what it looks like.
+        Some(Fact::Unreadable(_)) | None => true,
+    };
+    program.mode & 0o111 != 0 && format && interpreter
+}
+
+/// A time span as systemd.time(7) writes it; `infinity` counts as five minutes, for nobody waits longer.
+fn seconds(text: &str) -> Option<f64> {
+    if text.trim() == "infinity" {
+        return Some(300.0);
+    }
+    let mut total = 0.0;
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let number: f64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let letters = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
+        let unit = match &rest[..letters] {
+            "" | "s" | "sec" | "second" | "seconds" => 1.0,
+            "ms" | "msec" => 1e-3,
+            "us" | "usec" => 1e-6,
+            "m" | "min" | "minute" | "minutes" => 60.0,
+            "h" | "hr" | "hour" | "hours" => 3600.0,
+            _ => return None,
+        };
+        total += number * unit;
+        rest = rest[letters..].trim_start();
+    }
+    Some(total.min(900.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_spans_of_systemd() {
+        assert_eq!(seconds("300"), Some(300.0));
+        assert_eq!(seconds("1min 30s"), Some(90.0));
+        assert_eq!(seconds("5m"), Some(300.0));
+        assert_eq!(seconds("infinity"), Some(300.0));
+        assert_eq!(seconds("soon"), None);
     }
 }

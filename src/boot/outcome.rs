@@ -3,6 +3,7 @@
 use super::names::Names;
 use super::stages::Stages;
 use super::timeline::Observation;
+use crate::critical_point::CriticalPoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,8 @@ pub struct LaunchFinding {
     pub rule: String,
     /// `error` or `warning`.
     pub severity: String,
+    /// Critical point.
+    pub critical_point: CriticalPoint,
     /// What is wrong.
     pub message: String,
     /// The argument (or arguments) concerned, as written.

@@ -56,6 +56,11 @@ pub fn find(asked: Option<&Path>, path: Option<&OsStr>) -> Result<Qemu, HostTrou
     ))
 }
 
+/// A program on `PATH`.
+pub fn program(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    on_path(&[OsStr::new(name)], path)
+}
+
 fn on_path(names: &[&OsStr], path: Option<&OsStr>) -> Option<PathBuf> {
     let path = path?;
     names.iter().find_map(|name| {

@@ -2,6 +2,7 @@
 
 pub mod adapt;
 pub mod expand;
+pub mod prepare;
 pub mod recorder;
 pub mod rewrite;
 

@@ -1,14 +1,10 @@
 //! From the user's wishes to a plan: QEMU, firmware, image, memory.
 
 use super::accel::{Accel, Choice};
-use super::ending::Limits;
-use super::engine::{Conclude, Plan};
 use super::firmware::{self, Firmware};
 use super::image::{self, Format};
 use super::launch::{self, Launch, Parts};
 use super::machine::private_copy;
-use super::names::Names;
-use super::observe::disk_reads::FileMap;
 use super::outcome::HostFacts;
 use super::qemu::{self, Qemu};
 use super::trouble::{BootError, HostTrouble};
@@ -41,6 +37,8 @@ pub struct MachineOptions {
     pub memory: u64,
     /// `--smp`.
     pub smp: u32,
+    /// `--exact`: nothing is added for observation.
+    pub exact: bool,
     /// Arguments after `--`.
     pub extra: Vec<OsString>,
 }
@@ -132,7 +130,7 @@ impl Prepared {
         let vars = private_copy(&self.firmware.vars, dir)?;
         Ok(launch::own(&Parts {
             qemu: &self.qemu.path,
-            image: (&self.image, self.format),
+            image: Some((&self.image, self.format)),
             firmware: &self.firmware,
             vars: &vars,
             accel,
@@ -140,31 +138,8 @@ impl Prepared {
             smp: self.options.smp,
             extra: &self.options.extra,
             dir,
+            exact: self.options.exact,
         }))
-    }
-
-    /// The plan of a boot.
-    pub fn plan<'a>(
-        &self,
-        launch: super::engine::MakeLaunch<'a>,
-        names: Names,
-        limits: Limits,
-        file_map: Box<dyn FnOnce() -> FileMap + Send>,
-        conclude: Conclude<'a>,
-    ) -> Plan<'a> {
-        Plan {
-            executable: None,
-            image: self.image.clone(),
-            launch,
-            accel: self.options.accel,
-            names,
-            limits,
-            file_map,
-            host: self.host.clone(),
-            launch_findings: Vec::new(),
-            conclude,
-            interrupts: None,
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub fn wire(
     machine: &mut Machine,
     launch: &Launch,
     plan: &Plan<'_>,
-    map: &mut Option<Receiver<FileMap>>,
+    map: &Arc<OnceLock<FileMap>>,
     emitter: &Emitter,
     stop: &Stop,
 ) -> Wiring {
@@ -93,9 +93,8 @@ pub fn wire(
     let traced = machine.trace.is_some();
     if let Some(fifo) = machine.trace.take() {
         let image = launch.image.clone();
-        let map = map.take();
+        let map = Arc::clone(map);
         start(Box::new(move |emitter, _| {
-            let map = map.unwrap_or_else(|| std::sync::mpsc::channel().1);
             let mut reads = DiskReads::new(image, map);
             let mut output = virtio::PortOutput::default();
             fifo.read(emitter.clock(), &emitter, |t, event| {
@@ -227,10 +226,33 @@ fn messages(input: impl Read, emitter: &Emitter) {
             Ok(read) if read > 0 => {}
             _ => return,
         }
-        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let text = String::from_utf8_lossy(&line);
+        let text = without_time(text.trim_end()).to_owned();
         given += 1;
         if given <= MESSAGES_CAP && !text.is_empty() {
             emitter.emit(Source::Qemu, Event::QemuMessage { text });
         }
+    }
+}
+
+/// `-msg timestamp=on` puts an ISO time in front; the observation has its own.
+fn without_time(line: &str) -> &str {
+    match line.split_once("Z ") {
+        Some((time, rest)) if time.len() == 26 && time.as_bytes()[10] == b'T' => rest,
+        _ => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn qemu_messages_lose_their_time() {
+        assert_eq!(
+            without_time("2026-11-23T09:17:04.914395Z qemu-system-x86_64: error"),
+            "qemu-system-x86_64: error"
+        );
+        assert_eq!(without_time("QuartZ x"), "QuartZ x");
     }
 }

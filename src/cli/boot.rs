@@ -1,146 +1,160 @@
 //! `isar-doctor boot`: boots an image, watches it, and says where it stopped.
 
+pub mod judge;
+mod target;
+
 use crate::boot::accel::Choice;
-use crate::boot::ending::{Conclusion, Limits};
-use crate::boot::engine::{self, Watcher};
-use crate::boot::names::Names;
-use crate::boot::setup::{self, MachineOptions};
-use crate::boot::stages::Stages;
-use crate::boot::timeline::Observation;
+use crate::boot::ending::Limits;
+use crate::boot::engine::{self, Plan};
+use crate::boot::expect::Expectation;
+use crate::boot::setup;
 use crate::boot::trouble::BootError;
-use crate::profile::Profile;
-use clap::Args;
+use crate::boot::{file_map, record, signals};
+use crate::report::boot_progress::{self, Style};
+use clap::{Args, ValueEnum};
+use judge::Judged;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use target::Target;
 
 /// Arguments of `boot`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 the shell was reached and the guest is healthy (or --expect was met); 1 it was not; 2 wrong usage; \
+4 this host could not boot the image (the message says why and what to do).
+
+The image is never written: it is booted with snapshot=on, and everything else lives in a private directory that is \
+removed at the end, also on Ctrl-C.")]
 pub struct BootArgs {
-    /// Disk image to boot (never written)
+    /// Disk image to boot; the only *.wic file of this directory when not given
     pub image: Option<PathBuf>,
-    /// Print every observation as it happens
+    /// Print every observation as it happens, and the whole timeline in the report
     #[arg(long)]
     pub trace: bool,
+    /// Boot what this start script of the NixOS test driver (run-NAME-vm) would start, and lint its QEMU arguments
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub run_script: Option<PathBuf>,
+    /// Run with the test driver's arguments and nothing else; the report says what could then not be seen
+    #[arg(long)]
+    pub exact: bool,
     /// QEMU to use
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<PathBuf>,
     /// OVMF code image
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "run_script")]
     pub ovmf_code: Option<PathBuf>,
-    /// OVMF variable store to copy
-    #[arg(long, value_name = "FILE")]
+    /// OVMF variable store; a copy of it is used
+    #[arg(long, value_name = "FILE", conflicts_with = "run_script")]
     pub ovmf_vars: Option<PathBuf>,
-    /// Use firmware that enforces Secure Boot with enrolled keys
-    #[arg(long)]
+    /// Use firmware that enforces Secure Boot, with Microsoft's keys enrolled
+    #[arg(long, conflicts_with = "run_script")]
     pub secure_boot: bool,
-    /// Accelerator
+    /// Accelerator: `auto` tries KVM and falls back to emulation when it fails
     #[arg(long, value_enum, default_value = "auto")]
     pub accel: Choice,
     /// Guest memory in MiB
-    #[arg(long, value_name = "MIB", default_value_t = setup::DEFAULT_MEMORY)]
+    #[arg(long, value_name = "MIB", default_value_t = setup::DEFAULT_MEMORY, conflicts_with = "run_script")]
     pub memory: u64,
     /// Number of vCPUs
-    #[arg(long, value_name = "N", default_value_t = setup::DEFAULT_SMP)]
+    #[arg(long, value_name = "N", default_value_t = setup::DEFAULT_SMP, conflicts_with = "run_script",
+          value_parser = clap::value_parser!(u32).range(1..=256))]
     pub smp: u32,
-    /// Longest time for the whole boot, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
-    pub timeout: f64,
-    /// Quiet of the guest that ends a boot, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 8.0)]
-    pub quiet_after: f64,
-    /// Longest time to watch a guest whose shell has answered, until its last start job is done
-    #[arg(long, value_name = "SECONDS", default_value_t = 100.0)]
-    pub settle: f64,
+    /// Longest time for the whole boot
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub timeout: Duration,
+    /// Quiet of the guest that ends a boot in which nothing is known to be pending
+    #[arg(long, value_name = "SECONDS", default_value = "8", value_parser = seconds)]
+    pub quiet_after: Duration,
+    /// Longest time to watch a guest whose shell has answered, until systemd has no start job left
+    #[arg(long, value_name = "SECONDS", default_value = "100", value_parser = seconds)]
+    pub settle: Duration,
+    /// Wanted outcome, e.g. stage=unit,critical-point=condition-path-exists: exit 0 when it comes, else 1
+    #[arg(long, value_name = "STAGE,POINT")]
+    pub expect: Option<Expectation>,
+    /// Keep everything observed in this directory, for `isar-doctor replay`
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: Format,
+    /// Write the result to a file
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Show no progress
+    #[arg(long, short)]
+    pub quiet: bool,
     /// More arguments for QEMU, after `--`
-    #[arg(last = true)]
+    #[arg(last = true, value_name = "QEMU ARGUMENTS")]
     pub extra: Vec<OsString>,
 }
 
-struct Printer;
+/// Output formats of a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// By the contract (docs/schema/boot.schema.json).
+    Json,
+}
 
-impl Watcher for Printer {
-    fn observed(&mut self, seen: &Observation, _stages: &Stages) {
-        use std::io::Write;
-        let _ = writeln!(
-            std::io::stderr(),
-            "{:8.3} {:?} {:?}",
-            seen.t,
-            seen.source,
-            seen.event
-        );
-    }
-    fn restarted(&mut self, reason: &str) {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "restarted: {reason}");
+/// Seconds from the command line, within reason.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    if (0.0..=86_400.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("must be between 0 and 86400".to_owned())
     }
 }
 
 /// Runs the command.
 pub fn run(args: &BootArgs) -> ExitCode {
     match boot(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(4)
-        }
+        Ok(code) => code,
+        Err(error) => judge::complain(&error),
     }
 }
 
-fn boot(args: &BootArgs) -> Result<(), BootError> {
-    let image = args
-        .image
-        .clone()
-        .ok_or_else(|| BootError::Usage("no image".into()))?;
-    let options = MachineOptions {
-        qemu: args.qemu.clone(),
-        ovmf_code: args.ovmf_code.clone(),
-        ovmf_vars: args.ovmf_vars.clone(),
-        secure_boot: args.secure_boot,
-        accel: args.accel,
-        memory: args.memory,
-        smp: args.smp,
-        extra: args.extra.clone(),
+fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
+    let interrupts = signals::interrupts().ok();
+    let target = Target::prepare(args)?;
+    let image = target.image().to_owned();
+    let inspected = judge::inspect(&image);
+    let launch_findings = target.lint(inspected.consoles());
+    let plan = Plan {
+        executable: None,
+        image: image.clone(),
+        launch: &|accel, dir| target.launch(accel, dir),
+        accel: target.accel(),
+        names: inspected.names(),
+        limits: Limits {
+            timeout: args.timeout,
+            quiet_after: args.quiet_after,
+            settle: args.settle,
+        },
+        file_map: Box::new(move || file_map::build(&image)),
+        host: target.host(),
+        launch_findings,
+        conclude: &judge::conclude,
+        interrupts,
     };
-    let prepared = setup::prepare(&image, options)?;
-    let launch = |accel, dir: &std::path::Path| prepared.launch(accel, dir);
-    let limits = Limits {
-        timeout: Duration::from_secs_f64(args.timeout),
-        quiet_after: Duration::from_secs_f64(args.quiet_after),
-        settle: Duration::from_secs_f64(args.settle),
+    let style = match (args.quiet, args.trace) {
+        (true, _) => Style::Quiet,
+        (false, true) => Style::Trace,
+        (false, false) => Style::Stages,
     };
-    let conclude = |timeline: &[Observation], stages: &Stages, names: &Names| {
-        let found = crate::diagnose::conclusive(
-            timeline,
-            stages,
-            names,
-            names.unit_description.as_deref(),
-        )?;
-        Some(Conclusion {
-            until: found.t + found.linger,
-            evidence: found.evidence,
-        })
-    };
-    let plan = prepared.plan(
-        &launch,
-        Names::from_profile(&Profile::default()),
-        limits,
-        Box::new({
-            let image = prepared.image.clone();
-            move || crate::boot::file_map::build(&image)
-        }),
-        &conclude,
-    );
-    let outcome = engine::run(plan, &mut Printer)?;
-    use std::io::Write;
-    let _ = writeln!(
-        std::io::stderr(),
-        "{:#?}\n{:?}\n{:?}",
-        outcome.stages,
-        outcome.ended,
-        outcome.blind
-    );
-    Ok(())
+    let mut display = boot_progress::display(style);
+    let outcome = engine::run(plan, display.as_mut())?;
+    drop(display);
+    let judged = Judged::new(outcome, inspected.predicted());
+    if let Some(dir) = &args.record {
+        record::write(dir, &judged.outcome, &judged.predicted)
+            .map_err(|error| BootError::Usage(error.to_string()))?;
+    }
+    judged.print(args.format, args.trace, args.output.as_deref())?;
+    Ok(judged.exit_code(args.expect.as_ref()))
 }

@@ -17,6 +17,7 @@ use crate::boot::wiring::{Wiring, wire};
 use crate::stage::Stage;
 use serde_json::Value;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
 
 /// Observations kept; a healthy boot has some thousand.
 const TIMELINE_CAP: usize = 300_000;
@@ -57,10 +58,10 @@ impl<'a> Attempt<'a, '_> {
     pub fn run(
         self,
         nest: Nest,
-        map: &mut Option<Receiver<FileMap>>,
+        map: &Arc<OnceLock<FileMap>>,
         watcher: &mut dyn Watcher,
     ) -> Result<Result1, BootError> {
-        let mut machine = nest.start(self.launch, Vec::new())?;
+        let mut machine = nest.start(self.launch)?;
         let clock = Clock::start();
         let emitter = Emitter::new(clock, self.sender.clone());
         let stop = Stop::new();

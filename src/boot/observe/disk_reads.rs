@@ -9,7 +9,7 @@ use crate::boot::timeline::{Event, Source};
 use crate::boot::trace::TraceEvent;
 use crate::inspect::filesystem::DiskRange;
 use std::collections::HashSet;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, OnceLock};
 
 /// Files told per boot; a whole boot reads some thousand.
 const FILES_CAP: usize = 100_000;
@@ -112,7 +112,8 @@ pub struct DiskReads {
     nodes: HashSet<u64>,
     /// The node opened last was the image or its overlay, so the next overlay is the image's.
     last_was_image: bool,
-    map: Result<FileMap, Receiver<FileMap>>,
+    /// Made on a thread of its own while the machine starts.
+    map: Arc<OnceLock<FileMap>>,
     early: Vec<(f64, bool, u64, u64)>,
     seen: Vec<Seen>,
     told: usize,
@@ -127,13 +128,13 @@ struct Seen {
 }
 
 impl DiskReads {
-    /// Watches the disk whose file QEMU opens as `image`; the map arrives when it is ready.
-    pub fn new(image: String, map: Receiver<FileMap>) -> DiskReads {
+    /// Watches the disk whose file QEMU opens as `image`; reads that come before the map is ready are kept.
+    pub fn new(image: String, map: Arc<OnceLock<FileMap>>) -> DiskReads {
         DiskReads {
             image,
             nodes: HashSet::new(),
             last_was_image: false,
-            map: Err(map),
+            map,
             early: Vec::new(),
             seen: Vec::new(),
             told: 0,
@@ -178,27 +179,24 @@ impl DiskReads {
     }
 
     fn access(&mut self, t: f64, write: bool, offset: u64, len: u64, emitter: &Emitter) {
-        if let Err(receiver) = &self.map {
-            match receiver.try_recv() {
-                Ok(map) => {
-                    self.seen = vec![Seen::default(); map.len()];
-                    self.map = Ok(map);
-                    for (t, write, offset, len) in std::mem::take(&mut self.early) {
-                        self.told_access(t, write, offset, len, emitter);
-                    }
-                }
-                Err(TryRecvError::Empty) if self.early.len() < EARLY_CAP => {
-                    self.early.push((t, write, offset, len));
-                    return;
-                }
-                Err(_) => return,
+        let Some(map) = self.map.get() else {
+            if self.early.len() < EARLY_CAP {
+                self.early.push((t, write, offset, len));
             }
+            return;
+        };
+        if self.seen.len() < map.len() {
+            self.seen.resize(map.len(), Seen::default());
+        }
+        for (t, write, offset, len) in std::mem::take(&mut self.early) {
+            self.told_access(t, write, offset, len, emitter);
         }
         self.told_access(t, write, offset, len, emitter);
     }
 
     fn told_access(&mut self, t: f64, write: bool, offset: u64, len: u64, emitter: &Emitter) {
-        let Ok(map) = &self.map else { return };
+        let map = Arc::clone(&self.map);
+        let Some(map) = map.get() else { return };
         for (file, bytes) in map.overlaps(offset, len) {
             let seen = &mut self.seen[file as usize];
             let entry = &map.files[file as usize];
@@ -256,8 +254,8 @@ mod tests {
         map.add("p2", "/etc/fstab", range(8192, 100, 0));
         map.trim("p1", |_| Some(5096));
         map.finish();
-        let (give, take) = channel();
-        let mut reads = DiskReads::new("/i/x.wic".into(), take);
+        let shared = Arc::new(OnceLock::new());
+        let mut reads = DiskReads::new("/i/x.wic".into(), Arc::clone(&shared));
         let (sender, receiver) = channel();
         let emitter = Emitter::new(Clock::start(), sender);
         let open = |node, filename, format| TraceEvent::Open {
@@ -281,7 +279,7 @@ mod tests {
         ] {
             reads.take(1.0, &event, &emitter);
         }
-        give.send(map).unwrap();
+        shared.set(map).unwrap();
         reads.take(2.0, &read(5, 4608, 8192), &emitter);
         reads.take(3.0, &read(5, 16384, 4096), &emitter);
         reads.take(4.0, &read(5, 16384, 4096), &emitter);

@@ -3,6 +3,7 @@
 use super::expand::Expanded;
 use crate::boot::accel::Accel;
 use crate::boot::arguments::{Disk, Opt, boot_disk, disks, memory, parse};
+use crate::boot::keeper::Process;
 use crate::boot::launch::{Launch, PORT_ID, QmpEnd, SerialEnd};
 use crate::boot::trouble::BootError;
 use std::path::Path;
@@ -16,8 +17,8 @@ pub struct Wishes<'a> {
     pub accel: Accel,
     /// Nothing added.
     pub exact: bool,
-    /// A virtual switch stands behind every test network.
-    pub switch: bool,
+    /// `vde_switch`, when this host has it.
+    pub switch: Option<&'a Path>,
     /// Private directory.
     pub dir: &'a Path,
 }
@@ -53,7 +54,7 @@ pub fn adapt(expanded: &Expanded, wishes: &Wishes<'_>) -> Result<Launch, BootErr
         argv = without_kvm(&argv);
         added.push("emulation (TCG) in place of KVM: -accel tcg, -cpu max".to_owned());
     }
-    if !wishes.switch {
+    if wishes.switch.is_none() {
         replace_networks(&mut argv, wishes.exact, &mut added)?;
     }
     let options = parse(&argv);
@@ -81,6 +82,7 @@ pub fn adapt(expanded: &Expanded, wishes: &Wishes<'_>) -> Result<Launch, BootErr
         added,
         cwd: expanded.cwd.clone(),
         image,
+        helpers: switches(expanded, wishes),
     };
     if !wishes.exact {
         let backed = options.iter().any(|o| {
@@ -92,6 +94,32 @@ pub fn adapt(expanded: &Expanded, wishes: &Wishes<'_>) -> Result<Launch, BootErr
         launch.observe_trace(wishes.dir);
     }
     Ok(launch)
+}
+
+/// The test driver starts a hub per network (`VLan.__init__`).
+fn switches(expanded: &Expanded, wishes: &Wishes<'_>) -> Vec<Process> {
+    let Some(switch) = wishes.switch else {
+        return Vec::new();
+    };
+    expanded
+        .vlans
+        .iter()
+        .map(|(_, socket)| Process {
+            argv: [
+                switch.as_os_str(),
+                "--sock".as_ref(),
+                socket.as_os_str(),
+                "--dirmode".as_ref(),
+                "0700".as_ref(),
+                "--hub".as_ref(),
+            ]
+            .map(Into::into)
+            .into(),
+            cwd: wishes.dir.to_owned(),
+            env: Vec::new(),
+            ready: Some(socket.join("ctl")),
+        })
+        .collect()
 }
 
 /// The same machine without KVM. `-cpu host` exists only with it.
@@ -252,7 +280,7 @@ mod tests {
             qemu: Path::new("/usr/bin/qemu-system-x86_64"),
             accel,
             exact,
-            switch: exact,
+            switch: exact.then_some(Path::new("/usr/bin/vde_switch")),
             dir: Path::new("/p"),
         };
         adapt(&expanded(LINE), &wishes)
@@ -283,7 +311,7 @@ mod tests {
             qemu: Path::new("q"),
             accel: Accel::Kvm,
             exact: true,
-            switch: true,
+            switch: Some(Path::new("/usr/bin/vde_switch")),
             dir: Path::new("/p"),
         };
         let line = LINE.replace("if=virtio", "if=virtio,snapshot=on");

@@ -1,0 +1,168 @@
+//! From observations to a judged, printed result: shared by `boot` and `replay`.
+
+use super::Format;
+use crate::boot::ending::Conclusion;
+use crate::boot::expect::Expectation;
+use crate::boot::names::Names;
+use crate::boot::outcome::{Ended, Outcome};
+use crate::boot::stages::Stages;
+use crate::boot::timeline::Observation;
+use crate::boot::trouble::BootError;
+use crate::diagnose::verdict::Verdict;
+use crate::diagnose::{self, Case, Predicted};
+use crate::inspect::facts::Facts;
+use crate::inspect::{self, Options};
+use crate::profile::Profile;
+use crate::report::{boot_human, boot_json, safe::safe};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What inspect says about the image; nothing when it cannot read it (the boot may still tell).
+pub struct Inspected {
+    facts: Option<Facts>,
+    predicted: Vec<Predicted>,
+}
+
+/// Reads the image offline.
+pub fn inspect(image: &Path) -> Inspected {
+    let facts = inspect::inspect(image, &Options::default()).ok();
+    Inspected {
+        facts,
+        predicted: Vec::new(),
+    }
+}
+
+impl Inspected {
+    /// Names that guide the stage machine.
+    pub fn names(&self) -> Names {
+        match &self.facts {
+            Some(facts) => Names::from_facts(facts),
+            None => Names::from_profile(&Profile::default()),
+        }
+    }
+
+    /// Consoles of the kernel command line.
+    pub fn consoles(&self) -> Option<Vec<String>> {
+        let cmdline = self.facts.as_ref()?.cmdline.known()?;
+        let consoles = cmdline
+            .values("console")
+            .map(|c| c.split(',').next().unwrap_or_default().to_owned());
+        Some(consoles.collect())
+    }
+
+    /// What was foreseen.
+    pub fn predicted(self) -> Vec<Predicted> {
+        self.predicted
+    }
+}
+
+/// Judges evidence while the boot runs.
+pub fn conclude(timeline: &[Observation], stages: &Stages, names: &Names) -> Option<Conclusion> {
+    let description = names.unit_description.as_deref();
+    let found = diagnose::conclusive(timeline, stages, names, description)?;
+    Some(Conclusion {
+        until: found.t + found.linger,
+        evidence: found.evidence,
+    })
+}
+
+/// A boot with its verdict.
+pub struct Judged {
+    /// What was seen.
+    pub outcome: Outcome,
+    /// What inspect had foreseen.
+    pub predicted: Vec<Predicted>,
+    verdict: Verdict,
+}
+
+impl Judged {
+    /// Judges.
+    pub fn new(outcome: Outcome, predicted: Vec<Predicted>) -> Judged {
+        let verdict = diagnose::verdict(&Case {
+            timeline: &outcome.timeline,
+            stages: &outcome.stages,
+            names: &outcome.names,
+            description: outcome.names.unit_description.as_deref(),
+            predicted: &predicted,
+            blind: &outcome.blind,
+            ended: Some(&outcome.ended),
+        });
+        Judged {
+            outcome,
+            predicted,
+            verdict,
+        }
+    }
+
+    /// Prints the result to stdout or a file.
+    pub fn print(&self, format: Format, trace: bool, file: Option<&Path>) -> Result<(), BootError> {
+        let trouble = |path: &Path, error: std::io::Error| {
+            BootError::Usage(format!("{}: {error}", path.display()))
+        };
+        match file {
+            Some(path) => {
+                let mut out = anstream::StripStream::new(Vec::new());
+                self.write(&mut out, format, trace)
+                    .and_then(|()| std::fs::write(path, out.into_inner()))
+                    .map_err(|e| trouble(path, e))
+            }
+            None => {
+                let mut out = anstream::stdout().lock();
+                // A reader that closed the pipe has seen enough.
+                let _ = self
+                    .write(&mut out, format, trace)
+                    .and_then(|()| out.flush());
+                Ok(())
+            }
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write, format: Format, trace: bool) -> std::io::Result<()> {
+        match format {
+            Format::Json => {
+                let report =
+                    boot_json::report(&self.outcome, self.verdict.clone(), &self.predicted);
+                serde_json::to_writer_pretty(&mut *out, &report)?;
+                writeln!(out)
+            }
+            Format::Human => {
+                if trace {
+                    boot_human::write_timeline(out, &self.outcome)?;
+                    writeln!(out)?;
+                }
+                boot_human::write(out, &self.outcome, &self.verdict, &self.predicted)
+            }
+        }
+    }
+
+    /// 0 healthy or as expected, 1 not, 128 + signal when the user stopped it.
+    pub fn exit_code(&self, expectation: Option<&Expectation>) -> ExitCode {
+        if let Ended::Interrupted { signal } = self.outcome.ended {
+            return ExitCode::from(u8::try_from(128 + signal).unwrap_or(130));
+        }
+        let good = match expectation {
+            Some(expectation) => expectation.met(&self.verdict),
+            None => self.verdict.healthy() && !self.has_errors(),
+        };
+        ExitCode::from(u8::from(!good))
+    }
+
+    fn has_errors(&self) -> bool {
+        let launch = &self.outcome.launch_findings;
+        launch.iter().any(|f| f.severity == "error") || self.predicted.iter().any(|p| p.error)
+    }
+}
+
+/// Prints why nothing was booted; the exit code.
+pub fn complain(error: &BootError) -> ExitCode {
+    let mut err = anstream::stderr().lock();
+    let _ = writeln!(err, "isar-doctor: {}", safe(&error.to_string()));
+    match error {
+        BootError::Host(trouble) => {
+            let _ = writeln!(err, "  try: {}", safe(&trouble.remedy));
+            ExitCode::from(4)
+        }
+        BootError::Usage(_) => ExitCode::from(2),
+    }
+}

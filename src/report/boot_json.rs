@@ -1,0 +1,153 @@
+//! The JSON form of a boot's result: a contract of its own, apart from the types inside.
+
+use super::boot_progress::source_name;
+use crate::boot::outcome::{Ended, HostFacts, Outcome};
+use crate::boot::timeline::{Event, Observation};
+use crate::critical_point::CriticalPoint;
+use crate::diagnose::Predicted;
+use crate::diagnose::verdict::Verdict;
+use crate::stage::Stage;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Version of the contract.
+pub const SCHEMA: &str = "isar-doctor/boot/1";
+
+/// Result of `isar-doctor boot` and `isar-doctor replay`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BootReport {
+    /// `isar-doctor/boot/1`.
+    pub schema: String,
+    /// The image.
+    pub image: Option<String>,
+    /// The host.
+    pub host: HostFacts,
+    /// QEMU's argument vector.
+    pub command: Vec<String>,
+    /// What the doctor added to, or changed in, the arguments of the user and the test driver.
+    pub added_by_doctor: Vec<String>,
+    /// What was seen, by time.
+    pub timeline: Vec<Entry>,
+    /// Every stage.
+    pub stages: BTreeMap<Stage, StageState>,
+    /// Why the watching ended.
+    pub ended: Ended,
+    /// Where it stopped and why.
+    pub verdict: Verdict,
+    /// Findings about the image and about the QEMU arguments.
+    pub findings: Vec<Finding>,
+}
+
+/// One observation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Entry {
+    /// Host seconds since QEMU was started.
+    pub t: f64,
+    /// Furthest stage reached by then.
+    pub stage: Option<Stage>,
+    /// Who saw it.
+    pub source: String,
+    /// What was seen. Raw guest text.
+    pub text: String,
+}
+
+/// State of a stage.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StageState {
+    /// Reached.
+    pub reached: bool,
+    /// When, in host seconds since QEMU was started.
+    pub t: Option<f64>,
+    /// What proved it.
+    pub evidence: Option<String>,
+    /// Only a later stage proves it.
+    pub implied: bool,
+}
+
+/// A finding, with a place in the image or in the QEMU arguments.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Finding {
+    /// Rule id.
+    pub rule: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    /// Stage at which the boot fails.
+    pub stage: Stage,
+    /// Critical point.
+    pub critical_point: CriticalPoint,
+    /// What is wrong.
+    pub message: String,
+    /// Place in the image (`p2:/etc/fstab:3`), or the QEMU argument.
+    pub location: String,
+    /// What to do.
+    pub fix: Option<String>,
+}
+
+/// Makes the report.
+pub fn report(outcome: &Outcome, verdict: Verdict, predicted: &[Predicted]) -> BootReport {
+    let mut findings: Vec<Finding> = outcome
+        .launch_findings
+        .iter()
+        .map(|f| Finding {
+            rule: f.rule.clone(),
+            severity: f.severity.clone(),
+            stage: Stage::Host,
+            critical_point: f.critical_point,
+            message: f.message.clone(),
+            location: f.argument.clone(),
+            fix: Some(f.fix.clone()),
+        })
+        .collect();
+    findings.extend(predicted.iter().map(|p| Finding {
+        rule: p.rule.clone(),
+        severity: if p.error { "error" } else { "warning" }.to_owned(),
+        stage: p.stage,
+        critical_point: p.critical_point,
+        message: p.message.clone(),
+        location: p.location.clone(),
+        fix: p.fix.clone(),
+    }));
+    BootReport {
+        schema: SCHEMA.to_owned(),
+        image: outcome.image.clone(),
+        host: outcome.host.clone(),
+        command: outcome.command.clone(),
+        added_by_doctor: outcome.added_by_doctor.clone(),
+        timeline: timeline(&outcome.timeline),
+        stages: Stage::ALL
+            .into_iter()
+            .map(|stage| {
+                let reached = outcome.stages.get(stage);
+                let state = StageState {
+                    reached: reached.is_some(),
+                    t: reached.map(|r| r.t),
+                    evidence: reached.map(|r| r.evidence.clone()),
+                    implied: reached.is_some_and(|r| r.implied),
+                };
+                (stage, state)
+            })
+            .collect(),
+        ended: outcome.ended.clone(),
+        verdict,
+        findings,
+    }
+}
+
+fn timeline(observations: &[Observation]) -> Vec<Entry> {
+    let mut furthest: Option<Stage> = None;
+    observations
+        .iter()
+        .map(|seen| {
+            if let Event::StageReached { stage, .. } = seen.event {
+                furthest = furthest.max(Some(stage));
+            }
+            Entry {
+                t: seen.t,
+                stage: furthest,
+                source: source_name(seen.source).to_owned(),
+                text: seen.event.text(),
+            }
+        })
+        .collect()
+}
