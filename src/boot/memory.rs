@@ -5,8 +5,10 @@
 
 pub mod elf;
 pub mod file;
+pub mod journal;
 pub mod layout;
 pub mod open;
+pub mod page_cache;
 pub mod printk;
 pub mod process;
 pub mod space;
