@@ -95,7 +95,7 @@ impl Emitter {
             source,
             Source::Doctor | Source::Idle | Source::Qmp | Source::Qemu | Source::Disk
         ) {
-            self.touch();
+            self.touch_at(t);
         }
         self.send(Message::Seen(Observation { t, source, event }));
     }
@@ -107,8 +107,13 @@ impl Emitter {
 
     /// The guest did something that is not worth an observation of its own (one more read of the same file).
     pub fn touch(&self) {
-        let now = (self.clock.now() * 1e6) as u64;
-        self.last_activity.fetch_max(now, Ordering::Relaxed);
+        self.touch_at(self.clock.now());
+    }
+
+    /// It did so at time `t`, which may have passed when it is found out.
+    fn touch_at(&self, t: f64) {
+        let t = (t * 1e6) as u64;
+        self.last_activity.fetch_max(t, Ordering::Relaxed);
     }
 
     /// Seconds since the guest last did something visible.

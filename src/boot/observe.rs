@@ -5,7 +5,10 @@
 //! get a [`Vm`](super::vm::Vm).
 
 pub mod disk_reads;
+pub mod guest_clock;
 pub mod idle;
+pub mod journal;
+pub mod kernel_log;
 pub mod lines;
 pub mod qmp_events;
 pub mod serial;

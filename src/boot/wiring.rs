@@ -5,7 +5,7 @@ use super::engine::Plan;
 use super::launch::{Launch, QmpEnd, SerialEnd};
 use super::machine::Machine;
 use super::observe::disk_reads::{DiskReads, FileMap};
-use super::observe::{idle, qmp_events, serial, shell, virtio};
+use super::observe::{idle, kernel_log, qmp_events, serial, shell, virtio};
 use super::qmp::Qmp;
 use super::timeline::{Event, Source};
 use super::trace::TraceEvent;
@@ -197,6 +197,7 @@ impl Connection {
         std::thread::scope(|scope| {
             scope.spawn(|| idle::observe(vm.pid, &vm.qmp, emitter, stop));
             scope.spawn(|| virtio::observe(&vm.qmp, self.woken, emitter, stop));
+            scope.spawn(|| kernel_log::observe(&vm, emitter, stop));
         });
         let _ = reader.join();
     }

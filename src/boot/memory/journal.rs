@@ -1,9 +1,13 @@
 //! systemd's journal: files as they lie in guest memory, in an image, or on the host
 //! (<https://systemd.io/JOURNAL_FILE_FORMAT/>, src/libsystemd/sd-journal/journal-def.h).
 
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod file;
 pub mod follow;
 pub mod payload;
+#[cfg(test)]
+mod tests;
 
 pub use file::{Bytes, Entry, Journal};
 pub use follow::{JournalFollower, Recovered, recover};

@@ -4,13 +4,14 @@
 //! (include/linux/mm_types.h). Pages with the same mapping, by their index, *are* the file. The array of these structures is found through
 //! `mem_section` (include/linux/mmzone.h, `CONFIG_SPARSEMEM_EXTREME`, which x86-64 and arm64 use).
 
+pub mod cached_file;
 pub mod xarray;
 
-use super::GuestMemory;
+pub use cached_file::CachedFile;
+
 use super::space::Space;
 use super::vmcoreinfo::VmCoreInfo;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Structures read at a time; holes in the array are skipped in such pieces.
 const BATCH: u64 = 1024;
@@ -204,7 +205,7 @@ impl PageMap {
         let at = self.fields.compound_head as u64;
         let head = self.structure(frame)?.wrapping_add(at);
         let head = self.space.read_u64(head).ok()?;
-        (head & 1 == 1).then_some(head - 1)
+        (head & 1 == 1).then_some(head & !1)
     }
 
     /// First pages (`index` 0) of files whose content begins with `magic`. A pass over the whole array: 16 MiB per GiB of RAM.
@@ -253,7 +254,8 @@ impl PageMap {
         let head = self.structure(page.frame);
         let mut n = 1;
         while n < 512 && head.is_some() && self.head(page.frame + n) == head {
-            pages.insert(page.index + n, (page.frame + n).saturating_mul(self.page));
+            let index = page.index.saturating_add(n);
+            pages.insert(index, (page.frame + n).saturating_mul(self.page));
             n += 1;
         }
     }
@@ -264,59 +266,5 @@ impl PageMap {
     }
 }
 
-/// A page-cached file, read as a file.
-#[derive(Clone)]
-pub struct CachedFile {
-    memory: Arc<dyn GuestMemory>,
-    pages: BTreeMap<u64, u64>,
-    page: u64,
-}
-
-impl CachedFile {
-    /// A file of these pages.
-    pub fn new(map: &PageMap, pages: BTreeMap<u64, u64>) -> CachedFile {
-        CachedFile {
-            memory: Arc::clone(map.space.memory()),
-            pages,
-            page: map.page,
-        }
-    }
-
-    /// Number of pages.
-    pub fn pages(&self) -> usize {
-        self.pages.len()
-    }
-
-    /// Length up to the end of the last page.
-    pub fn len(&self) -> u64 {
-        let last = self.pages.keys().next_back();
-        last.map_or(0, |last| last.saturating_add(1).saturating_mul(self.page))
-    }
-
-    /// No page is there.
-    pub fn is_empty(&self) -> bool {
-        self.pages.is_empty()
-    }
-
-    /// Fills `buf`. False when a page is not in memory.
-    pub fn read(&self, mut offset: u64, mut buf: &mut [u8]) -> bool {
-        while !buf.is_empty() {
-            let Some(page) = self.pages.get(&(offset / self.page)) else {
-                return false;
-            };
-            let inside = offset % self.page;
-            let left = (self.page - inside) as usize;
-            let (part, rest) = buf.split_at_mut(left.min(buf.len()));
-            if self
-                .memory
-                .read_at(page.saturating_add(inside), part)
-                .is_err()
-            {
-                return false;
-            }
-            offset = offset.saturating_add(part.len() as u64);
-            buf = rest;
-        }
-        true
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,12 @@ const OBJECT_CAP: u64 = 4 << 20;
 const FIELDS_CAP: u64 = 1024;
 /// Entries of one file at most; a boot has some thousand.
 const ENTRIES_CAP: usize = 1 << 20;
-/// Distinct payloads kept at hand.
+/// Short payloads kept at hand: most are the same in many entries.
 const CACHE_CAP: usize = 1 << 16;
+const CACHED_LEN: usize = 1024;
+/// What one reading of a file may take, so that objects which lie inside each other don't multiply: fields (and array items), payload bytes.
+const ITEMS_CAP: u64 = 1 << 23;
+const PAYLOAD_CAP: u64 = 256 << 20;
 
 /// Random access to a journal file.
 pub trait Bytes {
@@ -91,6 +95,8 @@ pub struct Journal<B> {
     compact: bool,
     header_size: u64,
     cache: HashMap<u64, Arc<[u8]>>,
+    items_left: u64,
+    payload_left: u64,
 }
 
 /// The parts of the header that change.
@@ -123,6 +129,8 @@ impl<B: Bytes> Journal<B> {
             compact: incompatible & COMPACT != 0,
             header_size,
             cache: HashMap::new(),
+            items_left: ITEMS_CAP,
+            payload_left: PAYLOAD_CAP,
         })
     }
 
@@ -134,6 +142,8 @@ impl<B: Bytes> Journal<B> {
     /// Takes other bytes of the same file (it has grown).
     pub fn replace(&mut self, bytes: B) {
         self.bytes = bytes;
+        self.items_left = ITEMS_CAP;
+        self.payload_left = PAYLOAD_CAP;
     }
 
     /// How far the file is.
@@ -182,7 +192,7 @@ impl<B: Bytes> Journal<B> {
     }
 
     /// Follows the chain of entry arrays.
-    fn arrays(&self, offsets: &mut BTreeSet<u64>) {
+    fn arrays(&mut self, offsets: &mut BTreeSet<u64>) {
         let width = if self.compact { 4 } else { 8 };
         let Some(mut array) = self.progress().map(|p| p.arrays) else {
             return;
@@ -196,6 +206,9 @@ impl<B: Bytes> Journal<B> {
             };
             let mut head = [0; 24];
             let len = size.min(OBJECT_CAP).saturating_sub(24);
+            if !self.take(len / width as u64) {
+                return;
+            }
             let mut items = vec![0; len as usize];
             if !self.bytes.fill(array, &mut head) || !self.fill_partly(array + 24, &mut items) {
                 return;
@@ -210,6 +223,13 @@ impl<B: Bytes> Journal<B> {
             }
             array = long(&head, 16).unwrap_or(0);
         }
+    }
+
+    /// Takes from the number of items that may be looked at.
+    fn take(&mut self, items: u64) -> bool {
+        let left = self.items_left.checked_sub(items);
+        self.items_left = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Fills what is there, in pieces of a page; the rest stays zero.
@@ -255,6 +275,9 @@ impl<B: Bytes> Journal<B> {
         let mut head = [0; ENTRY_HEADER as usize];
         let width = if self.compact { 4 } else { 16 };
         let count = ((size - ENTRY_HEADER) / width).min(FIELDS_CAP);
+        if !self.take(count) {
+            return None;
+        }
         let mut items = vec![0; (count * width) as usize];
         if !self.bytes.fill(offset, &mut head)
             || !self.bytes.fill(offset + ENTRY_HEADER, &mut items)
@@ -312,7 +335,8 @@ impl<B: Bytes> Journal<B> {
         if !is_field(&field) {
             return None;
         }
-        if self.cache.len() < CACHE_CAP {
+        self.payload_left = self.payload_left.checked_sub(field.len() as u64)?;
+        if self.cache.len() < CACHE_CAP && field.len() <= CACHED_LEN {
             self.cache.insert(offset, Arc::clone(&field));
         }
         Some(field)
