@@ -60,6 +60,8 @@ pub struct Expect {
     pub inspect: Vec<String>,
     /// Rules that may be reported besides, because they are consequences of the fault.
     pub also: Vec<String>,
+    /// Rules that the lint of the start script must report.
+    pub lint: Vec<String>,
     /// Exit code of `inspect` when it isn't decided by the findings (3: the image could not be judged).
     pub inspect_exit: Option<i32>,
     /// What a boot must end with.
@@ -76,7 +78,7 @@ pub struct Boot {
     pub stage: String,
     /// Critical point of the failure.
     pub critical_point: Option<String>,
-    /// Words of which the verdict's cause must contain this one phrase.
+    /// The verdict's cause id, or a phrase its cause must contain.
     pub cause: Option<String>,
     /// The boot may go either way, and must then be called racy.
     pub racy: bool,
