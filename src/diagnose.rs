@@ -16,6 +16,7 @@ use crate::boot::outcome::Ended;
 use crate::boot::stages::Stages;
 use crate::boot::timeline::Observation;
 use crate::critical_point::CriticalPoint;
+use crate::inspect::source::Location;
 use crate::stage::Stage;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,8 @@ pub struct Predicted {
     pub critical_point: CriticalPoint,
     /// The finding's message.
     pub message: String,
-    /// Where in the image, as reports print it.
-    pub location: String,
+    /// Where in the image.
+    pub location: Location,
     /// What to change.
     pub fix: Option<String>,
 }

@@ -191,7 +191,7 @@ impl Finding {
             stage: self.stage,
             critical_point: self.critical_point,
             message: self.message.clone(),
-            location: self.location.to_string(),
+            location: self.location.clone(),
             fix: Some(self.fix.clone()),
         }
     }

@@ -76,11 +76,14 @@ pub struct BootArgs {
     /// Keep everything observed in this directory, for `isar-doctor replay`
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
+    /// Names and goal to judge by: nixos-test, login, production, or a YAML file
+    #[arg(long, default_value = "nixos-test", value_name = "NAME")]
+    pub profile: String,
     /// Output format
-    #[arg(long, value_enum, default_value = "human")]
+    #[arg(long, short, value_enum, default_value = "human")]
     pub format: Format,
     /// Write the result to a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Show no progress
     #[arg(long, short)]
@@ -123,7 +126,9 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
     let interrupts = signals::interrupts().ok();
     let target = Target::prepare(args)?;
     let image = target.image().to_owned();
-    let inspected = judge::inspect(&image);
+    let profile = super::inspect::profile(&args.profile)
+        .map_err(|failure| BootError::Usage(failure.to_string()))?;
+    let inspected = judge::inspect(&image, profile);
     let launch_findings = target.lint(inspected.consoles());
     let plan = Plan {
         executable: None,

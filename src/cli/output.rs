@@ -45,6 +45,12 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// One line on stderr. A closed stderr is no reason to fail.
 pub fn complain(message: &str) {
     let _ = writeln!(std::io::stderr().lock(), "isar-doctor: {}", safe(message));

@@ -214,7 +214,7 @@ fn findings(out: &mut dyn Write, outcome: &Outcome, predicted: &[Predicted]) -> 
                 severity(p.error),
                 p.rule,
                 safe(&p.message),
-                safe(&p.location)
+                safe(&p.location.to_string())
             )?;
         }
         if let Some(more) = predicted.len().checked_sub(FINDINGS).filter(|n| *n > 0) {

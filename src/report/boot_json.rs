@@ -6,6 +6,7 @@ use crate::boot::timeline::{Event, Observation};
 use crate::critical_point::CriticalPoint;
 use crate::diagnose::Predicted;
 use crate::diagnose::verdict::Verdict;
+use crate::inspect::source::Location;
 use crate::stage::Stage;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -78,8 +79,11 @@ pub struct Finding {
     pub critical_point: CriticalPoint,
     /// What is wrong.
     pub message: String,
-    /// Place in the image (`p2:/etc/fstab:3`), or the QEMU argument.
-    pub location: String,
+    /// Place in the image; empty for the QEMU arguments.
+    pub location: Location,
+    /// The QEMU argument concerned, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argument: Option<String>,
     /// What to do.
     pub fix: Option<String>,
 }
@@ -95,7 +99,8 @@ pub fn report(outcome: &Outcome, verdict: Verdict, predicted: &[Predicted]) -> B
             stage: Stage::Host,
             critical_point: f.critical_point,
             message: f.message.clone(),
-            location: f.argument.clone(),
+            location: Location::default(),
+            argument: Some(f.argument.clone()),
             fix: Some(f.fix.clone()),
         })
         .collect();
@@ -106,6 +111,7 @@ pub fn report(outcome: &Outcome, verdict: Verdict, predicted: &[Predicted]) -> B
         critical_point: p.critical_point,
         message: p.message.clone(),
         location: p.location.clone(),
+        argument: None,
         fix: p.fix.clone(),
     }));
     BootReport {

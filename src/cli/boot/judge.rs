@@ -8,28 +8,40 @@ use crate::boot::outcome::{Ended, Outcome};
 use crate::boot::stages::Stages;
 use crate::boot::timeline::Observation;
 use crate::boot::trouble::BootError;
+use crate::checks;
 use crate::diagnose::verdict::Verdict;
 use crate::diagnose::{self, Case, Predicted};
 use crate::inspect::facts::Facts;
 use crate::inspect::{self, Options};
 use crate::profile::Profile;
 use crate::report::{boot_human, boot_json, safe::safe};
+use crate::rules::builtin;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// What inspect says about the image; nothing when it cannot read it (the boot may still tell).
 pub struct Inspected {
+    profile: Profile,
     facts: Option<Facts>,
     predicted: Vec<Predicted>,
 }
 
-/// Reads the image offline.
-pub fn inspect(image: &Path) -> Inspected {
-    let facts = inspect::inspect(image, &Options::default()).ok();
+/// Reads the image offline and judges it by the built-in rules.
+pub fn inspect(image: &Path, profile: Profile) -> Inspected {
+    let options = Options {
+        profile: profile.clone(),
+        ..Options::default()
+    };
+    let facts = inspect::inspect(image, &options).ok();
+    let predicted = facts.as_ref().map_or_else(Vec::new, |facts| {
+        let judgement = checks::run::run(facts, &builtin::rules(), false);
+        judgement.findings.iter().map(|f| f.predicted()).collect()
+    });
     Inspected {
+        profile,
         facts,
-        predicted: Vec::new(),
+        predicted,
     }
 }
 
@@ -38,7 +50,7 @@ impl Inspected {
     pub fn names(&self) -> Names {
         match &self.facts {
             Some(facts) => Names::from_facts(facts),
-            None => Names::from_profile(&Profile::default()),
+            None => Names::from_profile(&self.profile),
         }
     }
 
