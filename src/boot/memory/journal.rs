@@ -1,6 +1,7 @@
 //! systemd's journal: files as they lie in guest memory, in an image, or on the host
 //! (<https://systemd.io/JOURNAL_FILE_FORMAT/>, src/libsystemd/sd-journal/journal-def.h).
 
+pub mod entry;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod file;
@@ -9,5 +10,6 @@ pub mod payload;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Bytes, Entry, Journal};
+pub use entry::Entry;
+pub use file::{Bytes, Journal};
 pub use follow::{JournalFollower, Recovered, recover};

@@ -1,5 +1,6 @@
 //! One journal file: its header, its entries, their fields. Read like a file that may be torn, cut, or changing.
 
+use super::entry::Entry;
 use super::payload;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ const OBJECT_CAP: u64 = 4 << 20;
 const FIELDS_CAP: u64 = 1024;
 /// Entries of one file at most; a boot has some thousand.
 const ENTRIES_CAP: usize = 1 << 20;
+/// Objects stepped over; a file of the default size limit (128 MiB) has about a million.
+const OBJECTS_CAP: usize = 1 << 22;
 /// Short payloads kept at hand: most are the same in many entries.
 const CACHE_CAP: usize = 1 << 16;
 const CACHED_LEN: usize = 1024;
@@ -45,47 +48,6 @@ impl Bytes for [u8] {
             .ok()
             .and_then(|start| self.get(start..start.checked_add(buf.len())?));
         part.map(|part| buf.copy_from_slice(part)).is_some()
-    }
-}
-
-/// What one entry says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Sequence number in its file's line of files.
-    pub seqnum: u64,
-    /// Microseconds since 1970, when journald received it.
-    pub realtime: u64,
-    /// Microseconds of the monotonic clock, when journald received it.
-    pub monotonic: u64,
-    /// Boot.
-    pub boot_id: [u8; 16],
-    /// Hash over its fields: the same in every file that holds this entry.
-    pub hash: u64,
-    /// `NAME=value`, raw.
-    pub fields: Vec<Arc<[u8]>>,
-    /// Fields that could not be read.
-    pub lost: u32,
-}
-
-impl Entry {
-    /// The value of a field (the first, when there are several).
-    pub fn field(&self, name: &str) -> Option<&[u8]> {
-        self.fields.iter().find_map(|field| {
-            field
-                .strip_prefix(name.as_bytes())
-                .and_then(|rest| rest.strip_prefix(b"="))
-        })
-    }
-
-    /// The value as text; bytes that are not UTF-8 are replaced.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.field(name)
-            .map(|value| String::from_utf8_lossy(value).into_owned())
-    }
-
-    /// What two copies of an entry, in two files, have in common.
-    pub fn identity(&self) -> ([u8; 16], u64, u64, u64) {
-        (self.boot_id, self.monotonic, self.realtime, self.hash)
     }
 }
 
@@ -121,7 +83,7 @@ impl<B: Bytes> Journal<B> {
         }
         let incompatible = u32::from_le_bytes(header[12..16].try_into().ok()?);
         let header_size = long(&header, 88)?;
-        if !(208..=4096).contains(&header_size) || header_size % 8 != 0 {
+        if !(208..=4096).contains(&header_size) || !header_size.is_multiple_of(8) {
             return None;
         }
         Some(Journal {
@@ -183,7 +145,10 @@ impl<B: Bytes> Journal<B> {
 
     /// Notes the offset of every entry object, until objects end or make no sense.
     fn walk(&self, mut at: u64, offsets: &mut BTreeSet<u64>) {
-        while let Some((kind, size)) = self.object(at) {
+        for _ in 0..OBJECTS_CAP {
+            let Some((kind, size)) = self.object(at) else {
+                return;
+            };
             if kind == ENTRY && offsets.len() < ENTRIES_CAP {
                 offsets.insert(at);
             }
@@ -254,7 +219,10 @@ impl<B: Bytes> Journal<B> {
     /// Type and size (to the next object) of the object at an offset.
     fn object(&self, offset: u64) -> Option<(u8, u64)> {
         let mut head = [0; OBJECT_HEADER as usize];
-        if offset % 8 != 0 || offset < self.header_size || !self.bytes.fill(offset, &mut head) {
+        if !offset.is_multiple_of(8)
+            || offset < self.header_size
+            || !self.bytes.fill(offset, &mut head)
+        {
             return None;
         }
         let size = long(&head, 8)?;

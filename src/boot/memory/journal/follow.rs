@@ -1,6 +1,7 @@
 //! The journal of a running guest: files found in the page cache, and followed while they grow.
 
-use super::file::{Bytes, Entry, Journal, MAGIC, Progress};
+use super::entry::Entry;
+use super::file::{Bytes, Journal, MAGIC, Progress};
 use crate::boot::memory::page_cache::{CachedFile, CachedPage, PageMap};
 use crate::boot::memory::printk::Log;
 use std::collections::hash_map::Entry as MapEntry;

@@ -1,5 +1,6 @@
+use super::entry::Entry;
 use super::fake::Writer;
-use super::file::{Bytes, Entry, Journal};
+use super::file::{Bytes, Journal};
 use proptest::prelude::*;
 
 impl Bytes for &[u8] {
