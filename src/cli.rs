@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 pub mod boot;
+pub mod dmesg;
 pub mod host;
 pub mod inspect;
 pub mod output;
@@ -38,6 +39,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Explain a rule: why, what you will see, how to fix it
     Explain(rules::ExplainArgs),
+    /// Print the kernel log in a dump of guest memory
+    Dmesg(dmesg::DmesgArgs),
     /// Judge a recorded boot again, without QEMU
     Replay(replay::ReplayArgs),
     /// Tell whether this host can boot images, and how fast
@@ -51,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => return replay::run(&args),
         Command::Host(args) => return host::run(&args),
         Command::Inspect(args) => inspect::execute(&args),
+        Command::Dmesg(args) => dmesg::execute(&args),
         Command::Rules(args) => rules::list(&args),
         Command::Explain(args) => rules::explain(&args),
     };

@@ -4,6 +4,7 @@ pub mod boot_human;
 pub mod boot_json;
 pub mod boot_progress;
 pub mod chain;
+pub mod dmesg;
 pub mod format;
 pub mod github;
 pub mod gitlab;

@@ -12,4 +12,4 @@ mod tests;
 
 pub use entry::Entry;
 pub use file::{Bytes, Journal};
-pub use follow::{JournalFollower, Recovered, recover};
+pub use follow::{JournalFollower, Recovered, Stats, recover};

@@ -24,6 +24,16 @@ impl Layout {
     /// All rules.
     pub const ALL: [Layout; 4] = [Layout::Flat, Layout::Q35, Layout::Pc, Layout::Virt];
 
+    /// Its name, as QEMU's `-machine` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Flat => "flat",
+            Layout::Q35 => "q35",
+            Layout::Pc => "pc",
+            Layout::Virt => "virt",
+        }
+    }
+
     /// The pieces of `size` bytes of RAM.
     pub fn segments(self, size: u64) -> Vec<Segment> {
         let (limit, low) = match self {

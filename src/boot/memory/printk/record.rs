@@ -1,7 +1,5 @@
 //! One record of the kernel log.
 
-use serde::Serialize;
-
 /// `LOG_CONT` of kernel/printk/printk.c (`enum printk_info_flags`): continues the line before.
 const LOG_CONT: u8 = 8;
 
@@ -86,54 +84,6 @@ fn escape(bytes: &[u8], line: &mut String) {
     }
 }
 
-/// The JSON form: numbers as they are, text as text.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct RecordJson {
-    /// Sequence number since boot.
-    pub seq: u64,
-    /// Guest time in seconds.
-    pub guest: f64,
-    /// Syslog level 0–7.
-    pub level: u8,
-    /// Syslog facility.
-    pub facility: u8,
-    /// `T123` a task, `C1` a CPU.
-    pub caller: String,
-    /// Continues the line before.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub continues: bool,
-    /// Not finalised by the kernel.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub open: bool,
-    /// `SUBSYSTEM=` of `dev_printk`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subsystem: Option<String>,
-    /// `DEVICE=` of `dev_printk`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
-    /// Text.
-    pub text: String,
-}
-
-impl From<&Record> for RecordJson {
-    fn from(record: &Record) -> RecordJson {
-        let some =
-            |bytes: &[u8]| (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned());
-        RecordJson {
-            seq: record.seq,
-            guest: record.seconds(),
-            level: record.level,
-            facility: record.facility,
-            caller: record.caller(),
-            continues: record.continues(),
-            open: record.open,
-            subsystem: some(&record.subsystem),
-            device: some(&record.device),
-            text: record.text(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,8 +107,5 @@ mod tests {
             "30,7,1234,c;a\\x5cb\\x09c\\x0a\\xe9\n SUBSYSTEM=pci\n DEVICE=+pci:0000:00:1f.2\n"
         );
         assert_eq!(record.caller(), "C1");
-        let json = serde_json::to_value(RecordJson::from(&record)).unwrap();
-        assert_eq!(json["text"], "a\\b\tc\n\u{fffd}");
-        assert_eq!(json.get("open"), None);
     }
 }
