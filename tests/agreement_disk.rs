@@ -1,5 +1,9 @@
 //! Partitions, files and contents of whole real images, compared with sgdisk, debugfs, mtools and ext4-view.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking and print their counts"
+)]
 
 mod common;
 
