@@ -8,9 +8,11 @@
 )]
 
 use std::{
+    fs::File,
     path::PathBuf,
     process::{Command, Stdio},
     sync::OnceLock,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use serde::Deserialize;
@@ -119,6 +121,22 @@ pub fn image(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// Held while a test boots a machine: one for every two processors, over all test programs of this checkout.
+#[must_use = "the slot is free again when this is dropped"]
+pub struct BootSlot(File);
+
+/// Waits until a machine may be booted. Without it as many guests as there are tests would share the processors, and none would be in time.
+pub fn boot_slot() -> BootSlot {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let slots = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    let number = (NEXT.fetch_add(1, Ordering::Relaxed) + std::process::id() as usize) % slots;
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/target/boot-slots");
+    std::fs::create_dir_all(directory).expect("target/ can be written");
+    let file = File::create(format!("{directory}/{number}")).expect("target/ can be written");
+    file.lock().expect("a file below target/ can be locked");
+    BootSlot(file)
 }
 
 /// Runs `fixtures/build`; its progress goes to our own stderr.
