@@ -3,7 +3,6 @@
 mod boot;
 mod machine;
 mod mounts;
-mod pending;
 mod system;
 
 use super::Options;

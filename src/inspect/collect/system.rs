@@ -1,14 +1,14 @@
 //! The system behind the loader: everything that lies in the root file system.
 
 use super::boot::{Boot, HandOver};
-use super::{machine, mounts, pending};
+use super::{machine, mounts};
 use crate::inspect::disk::Disk;
 use crate::inspect::dpkg::{Database, PackageFacts};
 use crate::inspect::error::{Error, Fact, Result};
 use crate::inspect::exec::{self, Executable, SearchPath};
 use crate::inspect::filesystem::{CONFIG_CAP, FileSystem};
 use crate::inspect::fstab::{self, DeviceMatch, FstabEntry};
-use crate::inspect::modules::ModuleFacts;
+use crate::inspect::modules::{self, ModuleFacts};
 use crate::inspect::partitions::DiskFacts;
 use crate::inspect::rootfs::{self, RootfsFacts};
 use crate::inspect::systemd::{self, Inputs, SystemdFacts};
@@ -128,7 +128,7 @@ impl System {
         let release = kernel.and_then(|k| k.release.as_deref());
         let file_systems = mounted(&done);
         let wanted = machine::wanted(profile, &file_systems);
-        done.modules = pending::modules(&fs, release, &loaded.initrd, &boot.cmdline, &wanted);
+        done.modules = modules::read(&fs, release, &loaded.initrd, &boot.cmdline, &wanted);
         let devices = machine::devices(profile, kernel, boot.cmdline.known(), done.modules.known());
         let programs = Programs::new(fs.as_ref(), &self.search);
         let read = |path: &str| programs.read(path);
