@@ -117,18 +117,16 @@ fn not_blacklisted(cx: &Context<'_>, state: &ModuleState) -> Answer {
             },
         );
     }
-    // modules-load.d and modprobe by name do not honour `blacklist`; only loading by alias does.
-    if state.loads.is_empty() {
-        for line in &state.blacklisted {
-            let message = format!(
-                "`blacklist {}` keeps udev from loading it when the device is found",
-                state.name
-            );
-            violations.push(match &line.origin {
-                Some(origin) => Violation::at_line(origin, message),
-                None => Violation::at(Location::default(), message),
-            });
-        }
+    // udev and systemd-modules-load both honour `blacklist` (KMOD_PROBE_APPLY_BLACKLIST).
+    for line in &state.blacklisted {
+        let message = format!(
+            "`blacklist {}` keeps udev from loading it when the device is found",
+            state.name
+        );
+        violations.push(match &line.origin {
+            Some(origin) => Violation::at_line(origin, message),
+            None => Violation::at(Location::default(), message),
+        });
     }
     Answer::from_violations(violations)
 }
