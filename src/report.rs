@@ -14,6 +14,7 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod points;
+pub mod quote;
 pub mod safe;
 pub mod sarif;
 pub mod style;

@@ -1,9 +1,16 @@
-//! The race for the shell device: a unit that checks for a device which nothing makes it wait for.
+//! The race for the shell device: a unit that needs the device when it starts, while nothing makes it wait for it.
 
-use super::{Answer, Check, Context, Violation};
-use crate::inspect::systemd::{Dependency, DependencyKind, LoadState, Reason, SystemdFacts, Unit};
-use crate::known;
+mod first;
+mod need;
+
+pub use first::{First, first};
+pub use need::{Need, streams_need};
+
+use super::{Answer, Check, Confidence, Context, Evidence, Violation};
+use crate::inspect::source::Location;
+use crate::inspect::systemd::{DependencyKind, Reason, SystemdFacts, Unit};
 use crate::rules::Severity;
+use crate::{known, or_answer};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -12,233 +19,193 @@ use std::collections::BTreeSet;
 #[serde(deny_unknown_fields)]
 pub struct DeviceRace {}
 
-/// Units that end only when udev has worked off the coldplug events (systemd-udev-settle(8)).
-const SETTLES: &[&str] = &["systemd-udev-settle.service"];
-
 impl Check for DeviceRace {
     fn judge(&self, cx: &Context<'_>) -> Answer {
         let systemd = known!(cx.facts.systemd);
-        let Some(unit) = cx.unit().filter(|u| u.load == LoadState::Loaded) else {
-            return Answer::NotApplicable;
-        };
-        if !systemd.transaction.jobs.contains_key(&unit.name) {
-            return Answer::NotApplicable;
-        }
-        let modules = match cx.facts.modules.known() {
-            Some(modules) => modules,
-            None => return Answer::without(&cx.facts.modules),
-        };
-        let Some(driver) = modules.states.get(&cx.profile.module) else {
-            return Answer::NotApplicable;
-        };
-        // A driver that can never load is another rule's business.
-        if driver.builtin || driver.loaded_in_initrd {
-            return Answer::Satisfied;
-        }
-        if cx.facts.initrd.known().is_some_and(|i| i.skipped) && driver.in_initrd {
-            return Answer::CannotTell {
-                reason: "the initrd was not read".into(),
-                location: unit_place(unit),
-            };
-        }
+        let unit = or_answer!(cx.loaded_unit());
         let Some(need) = Need::of(unit, cx) else {
             return Answer::NotApplicable;
         };
-        let device = cx.device_unit();
-        if pulled_in_before(systemd, unit, &device) || waits_for_settle(systemd, unit) {
-            return Answer::Satisfied;
-        }
-        Answer::Violated(vec![violation(cx, systemd, unit, &need, &device)])
+        judge_need(cx, systemd, unit, &need)
     }
 }
 
-/// Why the unit needs the device at the moment it starts.
-enum Need<'a> {
-    Condition(&'a crate::inspect::systemd::Setting),
-    Stdio(&'a crate::inspect::systemd::Setting),
-    Script(String),
-}
-
-impl<'a> Need<'a> {
-    fn of(unit: &'a Unit, cx: &Context<'_>) -> Option<Need<'a>> {
-        let path = cx.device_path();
-        let keys = [
-            "ConditionPathExists",
-            "AssertPathExists",
-            "ConditionPathIsReadWrite",
-            "ConditionPathExistsGlob",
-        ];
-        for key in keys {
-            if let Some(setting) = unit
-                .values("Unit", key)
-                .find(|s| s.value.trim_start_matches(['!', '|']) == path && !s.value.contains('!'))
-            {
-                return Some(Need::Condition(setting));
-            }
-        }
-        let stdio = ["StandardInput", "StandardOutput"].iter().find_map(|key| {
-            unit.value("Service", key)
-                .filter(|s| s.value.starts_with("tty") || s.value.ends_with(&path))
-        });
-        let tty = unit.value("Service", "TTYPath").filter(|s| s.value == path);
-        if let (Some(_), Some(tty)) = (stdio, tty) {
-            return Some(Need::Stdio(tty));
-        }
-        if let Some(direct) = stdio.filter(|s| s.value.ends_with(&path)) {
-            return Some(Need::Stdio(direct));
-        }
-        // A script that opens the device without waiting for it fails just so; with Restart= it gets another chance.
-        let restarts = unit
-            .value("Service", "Restart")
-            .is_some_and(|s| s.value != "no");
-        let script = super::script_text::script(cx)?;
-        let uses = super::script_text::redirects(&script.text)
-            .into_iter()
-            .any(|(_, target)| target == path);
-        let waits = super::script_text::waits_for(&script.text, &path);
-        (uses && !waits && !restarts).then(|| Need::Script(script.path.clone()))
-    }
-}
-
-/// Whether the device's job is in the transaction and the unit is ordered behind it, so that `After=` has something to wait for.
-fn pulled_in_before(systemd: &SystemdFacts, unit: &Unit, device: &str) -> bool {
-    systemd.transaction.jobs.contains_key(device) && ordered_after(systemd, &unit.name, device)
-}
-
-/// Whether `unit` waits for `target` in the transaction, directly or through others.
-pub fn ordered_after(systemd: &SystemdFacts, unit: &str, target: &str) -> bool {
-    ancestors(systemd, unit).contains(target)
-}
-
-/// Everything that must finish before `unit` starts.
-pub fn ancestors<'a>(systemd: &'a SystemdFacts, unit: &str) -> BTreeSet<&'a str> {
-    let mut seen = BTreeSet::new();
-    let mut pending: Vec<&str> = systemd
-        .transaction
-        .waits_for
-        .get(unit)
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    while let Some(next) = pending.pop() {
-        if seen.insert(next) {
-            pending.extend(
-                systemd
-                    .transaction
-                    .waits_for
-                    .get(next)
-                    .into_iter()
-                    .flatten()
-                    .map(String::as_str),
-            );
-        }
-    }
-    seen
-}
-
-fn waits_for_settle(systemd: &SystemdFacts, unit: &Unit) -> bool {
-    let before = ancestors(systemd, &unit.name);
-    SETTLES.iter().any(|s| before.contains(s))
-}
-
-fn violation(
+/// Whether the device is certain to exist when the unit needs it.
+pub fn judge_need(
     cx: &Context<'_>,
     systemd: &SystemdFacts,
     unit: &Unit,
     need: &Need<'_>,
-    device: &str,
-) -> Violation {
+) -> Answer {
+    if !systemd.transaction.jobs.contains_key(&unit.name) {
+        // Started by the device itself, or by nothing.
+        return Answer::NotApplicable;
+    }
+    match first(cx, systemd, unit) {
+        First::Certain => Answer::Satisfied,
+        First::Moot => Answer::NotApplicable,
+        First::Unknown { reason, location } => Answer::CannotTell { reason, location },
+        First::Likelier(why) => violation(cx, systemd, unit, need)
+            .because([why])
+            .severity(Severity::Warning)
+            .confidence(Confidence::Possible)
+            .into(),
+        First::No => violation(cx, systemd, unit, need).into(),
+    }
+}
+
+/// Everything that must finish before `unit` starts.
+pub fn ancestors<'a>(systemd: &'a SystemdFacts, unit: &str) -> BTreeSet<&'a str> {
+    let waits = &systemd.transaction.waits_for;
+    let mut seen = BTreeSet::new();
+    let mut pending: Vec<&'a str> = Vec::new();
+    let mut next = waits.get(unit);
+    loop {
+        for name in next.into_iter().flatten() {
+            if seen.insert(name.as_str()) {
+                pending.push(name);
+            }
+        }
+        match pending.pop() {
+            Some(name) => next = waits.get(name),
+            None => return seen,
+        }
+    }
+}
+
+/// Where a unit lies, for messages about the whole of it.
+pub fn unit_place(unit: &Unit) -> Location {
+    unit.fragment.clone().unwrap_or_default()
+}
+
+fn violation(cx: &Context<'_>, systemd: &SystemdFacts, unit: &Unit, need: &Need<'_>) -> Violation {
     let path = cx.device_path();
-    let module = &cx.profile.module;
-    let after = unit
-        .dependencies
-        .iter()
-        .find(|d| d.kind == DependencyKind::After && d.other == device);
-    let pulls = systemd.transaction.jobs.contains_key(device);
-    let mut evidence = vec![
-        format!("{module} is a module of this kernel, not built in"),
-        format!(
-            "{module} is not loaded by the initrd, so {path} appears only after udev's coldplug"
-        ),
-        if pulls {
-            format!(
-                "{device} is pulled in, but {} is not ordered after it",
-                unit.name
-            )
-        } else {
-            format!(
-                "nothing in the transaction of {} wants, requires or binds to {device}",
-                systemd.transaction.anchor
-            )
-        },
-    ];
-    if let Some(Dependency {
-        reason: Reason::Line(origin),
-        ..
-    }) = after.filter(|_| !pulls)
-    {
-        evidence.push(format!(
-            "After={device} ({}) only orders; it pulls nothing in",
-            origin.location()
-        ));
-    }
-    if unit
-        .value("Unit", "DefaultDependencies")
-        .is_some_and(|s| matches!(s.value.as_str(), "no" | "false" | "0" | "off"))
-    {
-        evidence
-            .push("DefaultDependencies=no: the unit does not even wait for sysinit.target".into());
-    }
-    if let Some(getty) = systemd
-        .gettys
-        .iter()
-        .find(|g| g.tty == cx.profile.device && g.masked.is_some())
-    {
-        evidence.push(format!("{} is masked, as it should be; it was the other unit that would have pulled {device} in", getty.unit));
-    }
-    let loads = cx
-        .facts
-        .modules
-        .known()
-        .and_then(|m| m.states.get(module))
-        .map(|s| s.loads.as_slice())
-        .unwrap_or_default();
-    if let Some(line) = loads.first() {
-        let place = line.origin.as_ref().map_or_else(
-            || "the command line".to_owned(),
-            |o| o.location().to_string(),
-        );
-        evidence.push(format!("{module} is loaded by name ({place}), which makes the race likelier to be won and leaves it open"));
-    }
     let message = match need {
         Need::Condition(s) => format!(
             "{} checks {}={} once, and nothing makes it wait for the device: it is skipped for good when it loses the race",
             unit.name, s.key, s.value
         ),
         Need::Stdio(s) => format!(
-            "{} opens {} ({}=), and nothing makes it wait for the device",
-            unit.name, path, s.key
+            "{} opens {path} ({}=), and nothing makes it wait for the device",
+            unit.name, s.key
         ),
-        Need::Script(script) => format!(
-            "{script} opens {path}, and nothing makes {} wait for the device",
-            unit.name
+        Need::Script(origin) => format!(
+            "{} opens {path}, and nothing makes {} wait for the device",
+            origin.file.path, unit.name
         ),
     };
-    let found = match need {
-        Need::Condition(s) | Need::Stdio(s) => Violation::at_line(&s.origin, message),
-        Need::Script(_) => Violation::at(unit_place(unit), message),
+    let origin = match need {
+        Need::Condition(s) | Need::Stdio(s) => &s.origin,
+        Need::Script(origin) => origin,
     };
-    let found = found.because(evidence);
-    // A script without a condition fails loudly, and is seen.
-    if matches!(need, Need::Script(_)) {
-        found.severity(Severity::Warning)
-    } else {
-        found
-    }
+    Violation::at_line(origin, message)
+        .because(reasons(cx, systemd, unit))
+        .confidence(Confidence::Likely)
 }
 
-/// Where a unit lies, for messages about the whole of it.
-pub fn unit_place(unit: &Unit) -> crate::inspect::source::Location {
-    unit.fragment.clone().unwrap_or_default()
+/// The chain of reasons, in the order in which one asks.
+fn reasons(cx: &Context<'_>, systemd: &SystemdFacts, unit: &Unit) -> Vec<Evidence> {
+    let device = cx.device_unit();
+    let mut out = driver_reasons(cx);
+    let pulled = systemd.transaction.jobs.contains_key(&device);
+    out.push(if pulled {
+        format!(
+            "{device} is pulled in, but {} is not ordered after it",
+            unit.name
+        )
+        .into()
+    } else {
+        format!(
+            "nothing pulls {device} in: of the {} jobs of {}, none wants, requires or binds to it, nor does a udev rule, a generator or a systemd.wants= word",
+            systemd.transaction.jobs.len(),
+            systemd.transaction.anchor
+        )
+        .into()
+    });
+    let after = unit
+        .dependencies
+        .iter()
+        .find(|d| d.kind == DependencyKind::After && d.other == device);
+    if let Some(Reason::Line(origin)) = after.map(|d| &d.reason).filter(|_| !pulled) {
+        let text = format!("After={device} only orders jobs that exist; it pulls nothing in");
+        out.push(Evidence::at_line(origin, text));
+    }
+    let trigger = ancestors(systemd, &unit.name).contains("systemd-udev-trigger.service");
+    let alone = unit
+        .value("Unit", "DefaultDependencies")
+        .filter(|s| is_no(&s.value));
+    match alone {
+        Some(s) if !trigger => out.push(Evidence::at_line(
+            &s.origin,
+            "the unit does not wait for sysinit.target, so it starts before udev's coldplug, which loads the driver",
+        )),
+        _ if trigger => out.push(
+            "the unit waits until udev's coldplug was started, and not until it was worked off".into(),
+        ),
+        _ => {}
+    }
+    for getty in systemd.gettys.iter().filter(|g| g.tty == cx.profile.device) {
+        if getty.masked.is_some() {
+            let text = format!(
+                "{} is masked, as it should be; it was the other unit that would have pulled {device} in",
+                getty.unit
+            );
+            out.push(match &getty.location {
+                Some(location) => Evidence::at(location, text),
+                None => text.into(),
+            });
+        }
+    }
+    out
 }
+
+fn driver_reasons(cx: &Context<'_>) -> Vec<Evidence> {
+    let module = &cx.profile.module;
+    let path = cx.device_path();
+    let mut out = Vec::new();
+    let state = cx
+        .facts
+        .modules
+        .known()
+        .and_then(|m| m.states.get(&module.replace('-', "_")));
+    let release = cx.facts.kernel.known().and_then(|k| k.release.as_deref());
+    let text = format!(
+        "{module} is a module of {}, not built in",
+        release.unwrap_or("this kernel")
+    );
+    out.push(match state.and_then(|s| s.file.known()) {
+        Some(file) => Evidence::at(file, text),
+        None => text.into(),
+    });
+    let inside = state.is_some_and(|s| s.in_initrd);
+    let text = format!(
+        "the initrd does not {} it, so {path} appears only when udev's coldplug in the root file system loads it",
+        if inside { "load" } else { "hold" }
+    );
+    let initrd = cx.facts.initrd.known().and_then(|i| i.files.first());
+    out.push(match initrd {
+        Some(file) => Evidence::at(file, text),
+        None => text.into(),
+    });
+    if let Some(line) = state.and_then(|s| s.loads.first()) {
+        let text = format!(
+            "{module} is also loaded by name, which makes the race likelier to be won and leaves it open: the unit is not ordered after systemd-modules-load.service"
+        );
+        out.push(match &line.origin {
+            Some(origin) => Evidence::at_line(origin, text),
+            None => text.into(),
+        });
+    }
+    out
+}
+
+/// systemd's spellings of no.
+pub fn is_no(value: &str) -> bool {
+    matches!(
+        value.to_ascii_lowercase().as_str(),
+        "no" | "n" | "false" | "f" | "0" | "off"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,53 +1,27 @@
 //! Runs rules over facts and gives findings in a stable order.
 
+use super::points::{self, PointRow};
 use super::{Answer, Context, Violation};
 use crate::critical_point::CriticalPoint;
 use crate::inspect::facts::Facts;
 use crate::inspect::source::Location;
-use crate::rules::{Rule, Severity, fill_text};
-use crate::stage::Stage;
+use crate::rules::{Rule, Severity};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Lines of the image around the place, for reports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Snippet {
-    /// 1-based number of the first line in `text`.
-    pub first_line: u32,
-    /// The lines.
-    pub text: String,
-    /// 1-based number of the line that is meant.
-    pub line: u32,
-}
+pub use super::finding::{Consequence, Finding, Snippet};
 
-/// A finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Finding {
-    /// Rule id.
-    pub rule: String,
-    /// How bad.
-    pub severity: Severity,
-    /// Stage at which the boot fails.
-    pub stage: Stage,
-    /// Critical point.
-    pub critical_point: CriticalPoint,
-    /// What is wrong.
-    pub message: String,
-    /// Where.
-    pub location: Location,
-    /// The lines there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub snippet: Option<Snippet>,
-    /// Facts that lead to it, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<String>,
-    /// What to change in the image.
-    pub fix: String,
-    /// What to change in the ISAR recipe, WKS or kas file.
-    pub fix_isar: String,
-    /// ISAR itself writes it so.
-    pub generated_by_isar: bool,
+/// Which rules are run, and which of their findings are told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Pedantic findings too.
+    pub pedantic: bool,
+    /// Only these rules, pedantic or not, when there are any.
+    pub select: Vec<String>,
+    /// Not the findings of these rules. They are judged all the same, so that their consequences stay theirs.
+    pub ignore: Vec<String>,
 }
 
 /// A rule that could not be judged.
@@ -66,133 +40,198 @@ pub struct Untold {
 /// The answers of all rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Judgement {
-    /// Findings by stage, severity, rule and place.
+    /// Findings by severity, stage, rule and place.
     pub findings: Vec<Finding>,
     /// Rules that could not be judged.
     pub untold: Vec<Untold>,
-    /// Critical points about which at least one rule was satisfied.
-    pub satisfied: BTreeSet<CriticalPoint>,
+    /// The critical points, each with its state.
+    pub points: Vec<PointRow>,
 }
 
-/// Lines shown before and after the line that is meant.
-const AROUND: u32 = 2;
+/// One rule's answer.
+pub(super) struct Answered<'r> {
+    pub(super) rule: &'r Rule,
+    pub(super) answer: Answer,
+}
 
-/// Judges facts by rules. Pedantic findings are kept only when asked for.
-pub fn run(facts: &Facts, rules: &[Rule], pedantic: bool) -> Judgement {
-    let cx = Context {
-        facts,
-        profile: &facts.profile,
-    };
-    let profile = &facts.profile;
-    let names = [
-        ("unit", cx.unit_name()),
-        ("device", profile.device.as_str()),
-        ("module", profile.module.as_str()),
-        ("console", profile.console.as_str()),
-        ("magic", profile.magic.as_str()),
-        ("package", profile.package.as_str()),
-    ];
-    let mut judgement = Judgement::default();
-    let mut violated = BTreeSet::new();
-    for rule in rules
-        .iter()
-        .filter(|r| r.profiles.is_empty() || r.profiles.contains(&profile.name))
-    {
-        let answer = match rule.check(&names) {
-            Ok(check) => check.judge(&cx),
-            Err(reason) => Answer::CannotTell {
-                reason,
-                location: Location::default(),
-            },
-        };
-        match answer {
-            Answer::Violated(violations) => {
-                if violations
-                    .iter()
-                    .any(|v| v.severity.unwrap_or(rule.severity) == Severity::Error)
-                {
-                    violated.insert(rule.id.clone());
-                }
-                judgement
-                    .findings
-                    .extend(violations.into_iter().map(|v| finding(rule, v, &names)));
-            }
-            Answer::Satisfied => {
-                judgement.satisfied.insert(rule.critical_point);
-            }
-            Answer::NotApplicable => {}
-            Answer::CannotTell { reason, location } => judgement.untold.push(Untold {
-                rule: rule.id.clone(),
-                critical_point: rule.critical_point,
-                reason,
-                location,
-            }),
+impl Answered<'_> {
+    fn violations(&self) -> &[Violation] {
+        match &self.answer {
+            Answer::Violated(violations) => violations,
+            _ => &[],
         }
     }
-    let silenced: BTreeSet<&str> = rules
+}
+
+/// Judges facts by rules; pedantic findings are told only when asked for.
+pub fn run(facts: &Facts, rules: &[Rule], pedantic: bool) -> Judgement {
+    let selection = Selection {
+        pedantic,
+        ..Selection::default()
+    };
+    run_selected(facts, rules, &selection)
+}
+
+/// Judges facts by some of the rules.
+pub fn run_selected(facts: &Facts, rules: &[Rule], selection: &Selection) -> Judgement {
+    let cx = Context::new(facts);
+    let names = cx.names();
+    let mut answers: Vec<Answered<'_>> = rules
         .iter()
-        .filter(|r| r.unless.iter().any(|other| violated.contains(other)))
-        .map(|r| r.id.as_str())
+        .filter(|rule| wanted(rule, facts, selection))
+        .map(|rule| Answered {
+            rule,
+            answer: told(rule, judge(rule, &cx), selection),
+        })
         .collect();
-    judgement.findings.retain(|f| {
-        !silenced.contains(f.rule.as_str()) && (pedantic || f.severity > Severity::Pedantic)
-    });
+    let causes = causes(&answers);
+    let mut judgement = Judgement::default();
+    let mut consequences: BTreeMap<String, Vec<Consequence>> = BTreeMap::new();
+    for answered in &answers {
+        let rule = answered.rule;
+        if let Answer::CannotTell { reason, location } = &answered.answer {
+            judgement.untold.push(Untold {
+                rule: rule.id.clone(),
+                critical_point: rule.critical_point,
+                reason: reason.clone(),
+                location: location.clone(),
+            });
+        }
+        for violation in answered.violations() {
+            match causes.get(&rule.id) {
+                Some(cause) => consequences
+                    .entry(cause.clone())
+                    .or_default()
+                    .push(Consequence {
+                        rule: rule.id.clone(),
+                        critical_point: rule.critical_point,
+                        message: violation.message.clone(),
+                    }),
+                None => judgement
+                    .findings
+                    .push(Finding::new(rule, violation.clone(), &names)),
+            }
+        }
+    }
+    for finding in &mut judgement.findings {
+        // Told once, with the first finding of the cause.
+        finding.consequences = consequences.remove(&finding.rule).unwrap_or_default();
+    }
+    let ignored = |id: &String| selection.ignore.contains(id);
+    judgement.findings.retain(|f| !ignored(&f.rule));
+    judgement.untold.retain(|u| !ignored(&u.rule));
+    answers.retain(|a| !ignored(&a.rule.id));
     judgement.findings.sort_by(|a, b| {
-        (a.stage, std::cmp::Reverse(a.severity), &a.rule, &a.location).cmp(&(
-            b.stage,
-            std::cmp::Reverse(b.severity),
-            &b.rule,
-            &b.location,
-        ))
+        let key = |f: &Finding| (Reverse(f.severity), f.stage);
+        (key(a), &a.rule, &a.location).cmp(&(key(b), &b.rule, &b.location))
     });
+    judgement.points = points::rows(&answers, &judgement.findings);
     judgement
 }
 
-fn finding(rule: &Rule, violation: Violation, names: &[(&str, &str)]) -> Finding {
-    Finding {
-        rule: rule.id.clone(),
-        severity: violation.severity.unwrap_or(rule.severity),
-        stage: rule.stage,
-        critical_point: rule.critical_point,
-        snippet: snippet(&violation),
-        message: violation.message,
-        location: violation.location,
-        evidence: violation.evidence,
-        fix: fill_text(rule.fix.image.trim(), names),
-        fix_isar: fill_text(rule.fix.isar.trim(), names),
-        generated_by_isar: violation.generated_by_isar,
+fn wanted(rule: &Rule, facts: &Facts, selection: &Selection) -> bool {
+    if !selection.select.is_empty() {
+        return selection.select.contains(&rule.id);
+    }
+    let profile = rule.profiles.is_empty() || rule.profiles.contains(&facts.profile.name);
+    profile && (selection.pedantic || rule.severity > Severity::Pedantic)
+}
+
+fn judge(rule: &Rule, cx: &Context<'_>) -> Answer {
+    match rule.check(&cx.names()) {
+        Ok(check) => check.judge(cx),
+        Err(reason) => Answer::cannot_tell(reason, Location::image()),
     }
 }
 
-fn snippet(violation: &Violation) -> Option<Snippet> {
-    let origin = violation.origin.as_ref()?;
-    let line = origin.line?;
-    let first = line.saturating_sub(AROUND).max(1);
-    let text: Vec<&str> = origin
-        .file
-        .text
-        .lines()
-        .skip(first as usize - 1)
-        .take((line + AROUND - first + 1) as usize)
-        .collect();
-    Some(Snippet {
-        first_line: first,
-        text: text.join("\n"),
-        line,
-    })
+/// Leaves out pedantic violations when nobody asked for them.
+fn told(rule: &Rule, answer: Answer, selection: &Selection) -> Answer {
+    if selection.pedantic || selection.select.contains(&rule.id) {
+        return answer;
+    }
+    match answer {
+        Answer::Violated(mut violations) => {
+            violations.retain(|v| v.severity.unwrap_or(rule.severity) > Severity::Pedantic);
+            Answer::from_violations(violations)
+        }
+        other => other,
+    }
 }
 
-impl Finding {
-    /// As the verdict of a boot takes it.
-    pub fn predicted(&self) -> crate::diagnose::Predicted {
-        crate::diagnose::Predicted {
-            rule: self.rule.clone(),
-            error: self.severity == Severity::Error,
-            stage: self.stage,
-            critical_point: self.critical_point,
-            message: self.message.clone(),
-            location: self.location.clone(),
-            fix: Some(self.fix.clone()),
+/// Violated rule → the violated rule that explains it (`unless`), followed to the first one.
+fn causes(answers: &[Answered<'_>]) -> BTreeMap<String, String> {
+    let violated: BTreeMap<&str, &Rule> = answers
+        .iter()
+        .filter(|a| !a.violations().is_empty())
+        .map(|a| (a.rule.id.as_str(), a.rule))
+        .collect();
+    let mut causes = BTreeMap::new();
+    for (id, rule) in &violated {
+        let mut seen = BTreeSet::from([*id]);
+        let mut at = *rule;
+        let mut found = None;
+        while let Some(next) = at
+            .unless
+            .iter()
+            .find_map(|id| violated.get(id.as_str()).copied())
+        {
+            // Rules that explain each other are all told.
+            if !seen.insert(next.id.as_str()) {
+                found = None;
+                break;
+            }
+            found = Some(next.id.clone());
+            at = next;
         }
+        if let Some(cause) = found {
+            causes.insert((*id).to_owned(), cause);
+        }
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::rules::builtin;
+
+    #[test]
+    fn a_healthy_image_has_no_findings_and_nothing_untold() {
+        for facts in [testing::healthy(), testing::healthy_trixie()] {
+            let judgement = run_selected(&facts, &builtin::rules(), &Selection::default());
+            assert_eq!(judgement.findings, []);
+            assert_eq!(judgement.untold, []);
+        }
+    }
+
+    #[test]
+    fn consequences_stand_with_their_cause() {
+        let mut facts = testing::healthy();
+        testing::modules(&mut facts).present = false;
+        let judgement = run_selected(&facts, &builtin::rules(), &Selection::default());
+        let rules: Vec<_> = judgement.findings.iter().map(|f| f.rule.as_str()).collect();
+        assert_eq!(rules, ["modules-version-mismatch"]);
+        let ignore = Selection {
+            ignore: vec!["modules-version-mismatch".into()],
+            ..Selection::default()
+        };
+        assert_eq!(
+            run_selected(&facts, &builtin::rules(), &ignore).findings,
+            []
+        );
+    }
+
+    #[test]
+    fn a_selected_rule_runs_alone_and_even_if_pedantic() {
+        let mut facts = testing::healthy();
+        testing::cmdline(&mut facts, "root=PARTUUID=x");
+        let selection = Selection {
+            select: vec!["contract-panic".into()],
+            ..Selection::default()
+        };
+        let judgement = run_selected(&facts, &builtin::rules(), &selection);
+        assert_eq!(judgement.findings.len(), 1);
+        assert_eq!(judgement.findings[0].rule, "contract-panic");
     }
 }

@@ -163,7 +163,7 @@ fn boolean(value: &str) -> Option<bool> {
 }
 
 /// systemd.time(7), as far as timeouts use it.
-fn seconds(value: &str) -> Option<f64> {
+pub fn seconds(value: &str) -> Option<f64> {
     if value == "infinity" {
         return Some(f64::INFINITY);
     }

@@ -1,7 +1,9 @@
 //! `isar-doctor inspect`: lint images offline.
 
 use super::output::{Failure, Output, write_out};
-use crate::checks::run::run;
+use crate::checks::run::{Selection, run_selected};
+use crate::inspect::error::Error;
+use crate::inspect::facts::Facts;
 use crate::inspect::{Options, inspect};
 use crate::profile::Profile;
 use crate::report::format::{Format, render};
@@ -94,7 +96,8 @@ impl FailOn {
 /// Runs the subcommand.
 pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
     let profile = profile(&args.profile)?;
-    let rules = rules(args)?;
+    let rules = all_rules(&args.rules)?;
+    let selection = selection(args, &rules)?;
     let images = images(&args.images)?;
     let options = Options {
         profile,
@@ -102,7 +105,7 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
     };
     let inspections: Vec<Inspection> = images
         .par_iter()
-        .map(|path| one(path, &options, &rules, args.pedantic))
+        .map(|path| one(path, &options, &rules, &selection))
         .collect();
     for output in &args.output_format {
         let text = render(output.format, &inspections, Look::plain(), args.quiet)
@@ -111,25 +114,52 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
     }
     let look = Look::detect(args.color, args.output.is_some());
     let text = render(args.format, &inspections, look, args.quiet).map_err(Failure::internal)?;
-    if args.format != Format::Human {
-        report_errors(&inspections);
-    }
     write_out(args.output.as_deref(), &text)?;
+    report_errors(
+        &inspections,
+        args.format == Format::Human && args.output.is_none(),
+    );
     Ok(exit_code(&inspections, args.fail_on))
 }
 
-/// In formats for programs, an image that cannot be judged is also told on stderr.
-fn report_errors(inspections: &[Inspection]) {
+/// An image that cannot be judged, or not wholly, is also told on stderr.
+fn report_errors(inspections: &[Inspection], human: bool) {
     for inspection in inspections {
-        if let Err(error) = &inspection.outcome {
-            super::output::complain(&format!("{}: {error}", inspection.path));
+        let error = match &inspection.outcome {
+            // The report for people has said it.
+            Err(_) if human => None,
+            Err(error) => Some(error),
+            Ok(judged) => unread(&judged.facts),
+        };
+        if let Some(error) = error {
+            super::output::complain(&format!(
+                "{}: {error}; the image could not be judged wholly",
+                inspection.path
+            ));
         }
     }
 }
 
-fn one(path: &Path, options: &Options, rules: &[Rule], pedantic: bool) -> Inspection {
+/// The first part of the chain that is there and cannot be read: what hangs on it was not judged, so the image is
+/// neither healthy nor merely full of findings.
+fn unread(facts: &Facts) -> Option<&Error> {
+    let damaged = facts.rootfs.known().and_then(|r| r.damage.as_ref());
+    facts
+        .disk
+        .error()
+        .or(facts.esp.error())
+        .or(facts.loader.error())
+        .or(facts.kernel.error())
+        .or(facts.initrd.error())
+        .or(facts.root.error())
+        .or(facts.rootfs.error())
+        .or(damaged)
+        .or(facts.systemd.error())
+}
+
+fn one(path: &Path, options: &Options, rules: &[Rule], selection: &Selection) -> Inspection {
     let outcome = inspect(path, options).map(|facts| {
-        let judgement = run(&facts, rules, pedantic);
+        let judgement = run_selected(&facts, rules, selection);
         Box::new(Judged { facts, judgement })
     });
     Inspection {
@@ -139,7 +169,11 @@ fn one(path: &Path, options: &Options, rules: &[Rule], pedantic: bool) -> Inspec
 }
 
 fn exit_code(inspections: &[Inspection], fail_on: FailOn) -> ExitCode {
-    if inspections.iter().any(|i| i.outcome.is_err()) {
+    let unjudged = |i: &Inspection| match &i.outcome {
+        Ok(judged) => unread(&judged.facts).is_some(),
+        Err(_) => true,
+    };
+    if inspections.iter().any(unjudged) {
         return ExitCode::from(3);
     }
     let found = inspections
@@ -170,22 +204,21 @@ pub fn profile(name: &str) -> Result<Profile, Failure> {
     )))
 }
 
-fn rules(args: &InspectArgs) -> Result<Vec<Rule>, Failure> {
-    let mut rules = all_rules(&args.rules)?;
-    let ids: Vec<String> = rules.iter().map(|r| r.id.clone()).collect();
+fn selection(args: &InspectArgs, rules: &[Rule]) -> Result<Selection, Failure> {
+    let known: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
     for wanted in args.select.iter().chain(&args.ignore) {
-        if !ids.contains(wanted) {
-            let known: Vec<&str> = ids.iter().map(String::as_str).collect();
+        if !known.contains(&wanted.as_str()) {
             let hint = nearest(wanted, &known)
                 .map(|n| format!("; did you mean `{n}`?"))
                 .unwrap_or_default();
             return Err(Failure::usage(format!("there is no rule `{wanted}`{hint}")));
         }
     }
-    rules.retain(|r| {
-        (args.select.is_empty() || args.select.contains(&r.id)) && !args.ignore.contains(&r.id)
-    });
-    Ok(rules)
+    Ok(Selection {
+        pedantic: args.pedantic || args.fail_on == FailOn::Pedantic,
+        select: args.select.clone(),
+        ignore: args.ignore.clone(),
+    })
 }
 
 /// The built-in rules and those of the directories; a rule of the same id replaces the built-in one.

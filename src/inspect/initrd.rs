@@ -42,7 +42,7 @@ pub enum Generator {
 }
 
 /// The initrd as the kernel would unpack it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InitrdFacts {
     /// The files, in the order in which the loader concatenates them.
     pub files: Vec<Location>,

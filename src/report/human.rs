@@ -2,11 +2,12 @@
 
 use super::safe::safe;
 use super::style::Look;
-use super::{Inspection, Judged, chain, points, summary};
-use crate::checks::run::{Finding, Snippet};
+use super::{Inspection, Judged, chain, points, quote, summary};
+use crate::checks::run::Finding;
+use crate::checks::{Confidence, Evidence};
 use crate::rules::Severity;
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Level, Renderer};
+use annotate_snippets::{Level, Renderer};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -74,43 +75,36 @@ pub fn one(finding: &Finding, look: Look) -> String {
         Severity::Pedantic => Level::NOTE.with_name("pedantic"),
     };
     let title = safe(&finding.message).into_owned();
-    let path = safe(&place_without_line(finding)).into_owned();
     let mut group = level
         .primary_title(title)
         .id(finding.rule.as_str())
         .element(annotate_snippets::Padding);
-    group = match &finding.snippet {
-        Some(snippet) => {
-            let (source, span) = source(snippet);
-            let marked = annotate_snippets::Snippet::source(source)
-                .line_start(snippet.first_line as usize)
-                .path(path)
-                .fold(false);
-            let label = format!("critical point: {}", finding.critical_point);
-            group.element(marked.annotation(AnnotationKind::Primary.span(span).label(label)))
-        }
-        None => group.element(annotate_snippets::Origin::path(path)),
+    group = match quote::quoted(finding) {
+        Some(quoted) => group.element(quoted.into_snippet()),
+        None => group.element(annotate_snippets::Origin::path(
+            safe(&finding.location.to_string()).into_owned(),
+        )),
     };
+    let mut notes: Vec<(Level<'static>, &'static str, String)> = Vec::new();
+    let mut note = |level, name, text: &str| notes.push((level, name, wrapped(text, look, name)));
     for evidence in &finding.evidence {
-        group = group.element(
-            Level::NOTE
-                .with_name("because")
-                .message(safe(evidence).into_owned()),
-        );
+        note(Level::NOTE, "because", &reason(evidence));
+    }
+    if finding.confidence != Confidence::Certain {
+        note(Level::NOTE, "note", confidence(finding.confidence));
     }
     if finding.generated_by_isar {
-        group = group.element(Level::NOTE.message("ISAR's own tooling writes it so"));
+        note(Level::NOTE, "note", "ISAR's own tooling writes it so");
     }
-    group = group.element(
-        Level::HELP
-            .with_name("fix")
-            .message(wrapped(&finding.fix, look)),
-    );
-    group = group.element(
-        Level::HELP
-            .with_name("in ISAR")
-            .message(wrapped(&finding.fix_isar, look)),
-    );
+    for c in &finding.consequences {
+        let text = format!("{} ({} at {})", c.message, c.rule, c.critical_point);
+        note(Level::NOTE, "follows", &text);
+    }
+    note(Level::HELP, "fix", &finding.fix);
+    note(Level::HELP, "in ISAR", &finding.fix_isar);
+    for (level, name, text) in notes {
+        group = group.element(level.with_name(name).message(text));
+    }
     let renderer = if look.colour {
         Renderer::styled()
     } else {
@@ -123,9 +117,24 @@ pub fn one(finding: &Finding, look: Look) -> String {
     format!("{text}\n")
 }
 
+fn reason(evidence: &Evidence) -> String {
+    match &evidence.location {
+        Some(location) => format!("{} ({location})", evidence.text),
+        None => evidence.text.clone(),
+    }
+}
+
+fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Certain => "certain",
+        Confidence::Likely => "it depends on timing or on what a program does: likely, not certain",
+        Confidence::Possible => "it depends on the machine: possible, not certain",
+    }
+}
+
 /// Rule texts are wrapped in their files; lines are joined and wrapped again for the terminal.
-fn wrapped(text: &str, look: Look) -> String {
-    let width = usize::from(look.width).saturating_sub(16);
+fn wrapped(text: &str, look: Look, label: &str) -> String {
+    let width = usize::from(look.width).saturating_sub(10 + label.len());
     let mut lines = vec![String::new()];
     for word in safe(&text.replace('\n', " ")).split_whitespace() {
         let last = lines.len() - 1;
@@ -140,32 +149,4 @@ fn wrapped(text: &str, look: Look) -> String {
         }
     }
     lines.join("\n")
-}
-
-fn place_without_line(finding: &Finding) -> String {
-    let mut location = finding.location.clone();
-    if finding.snippet.is_some() {
-        location.line = None;
-    }
-    location.to_string()
-}
-
-/// Lines longer than this are cut in the display.
-const LINE_CAP: usize = 400;
-
-/// The lines made safe, and the span of the one that is meant.
-fn source(snippet: &Snippet) -> (String, std::ops::Range<usize>) {
-    let mut text = String::new();
-    let mut span = 0..0;
-    for (line, number) in snippet.text.split('\n').zip(snippet.first_line..) {
-        let start = text.len();
-        let line: String = safe(line).chars().take(LINE_CAP).collect();
-        text.push_str(&line);
-        if number == snippet.line {
-            let indent = line.len() - line.trim_start().len();
-            span = start + indent..text.len().max(start + indent);
-        }
-        text.push('\n');
-    }
-    (text, span)
 }

@@ -1,8 +1,8 @@
 //! JSON by the published schema (`docs/schema/inspect.schema.json`).
 
-use super::points::State;
 use super::summary::Counts;
 use super::{Inspection, Judged};
+use crate::checks::points::State;
 use crate::checks::run::{Finding, Untold};
 use crate::critical_point::CriticalPoint;
 use crate::inspect::error::Error;
@@ -51,10 +51,8 @@ pub fn report(inspection: &Inspection) -> Report<'_> {
             .unwrap_or_default(),
         critical_points: judged
             .map(|j| {
-                CriticalPoint::ALL
-                    .iter()
-                    .map(|p| (*p, State::of(*p, &j.judgement)))
-                    .collect()
+                let points = j.judgement.points.iter();
+                points.map(|p| (p.id, p.state)).collect()
             })
             .unwrap_or_default(),
         summary: judged.map(Counts::of).unwrap_or_default(),

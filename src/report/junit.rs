@@ -1,8 +1,8 @@
 //! JUnit XML: one test suite an image, one test case a critical point.
 
-use super::Inspection;
-use super::points::State;
 use super::safe::safe;
+use super::{Inspection, Judged};
+use crate::checks::points::State;
 use crate::critical_point::CriticalPoint;
 use std::fmt::Write as _;
 
@@ -86,10 +86,15 @@ fn suite(inspection: &Inspection) -> (usize, usize, usize, String) {
                 )
             })
             .collect();
-        match State::of(*point, &judged.judgement) {
+        let row = judged.judgement.points.iter().find(|p| p.id == *point);
+        match row.map_or(State::NotApplicable, |p| p.state) {
             State::Violated => {
                 failures += 1;
-                let first = findings.first().map_or("", |f| f.message.as_str());
+                let follows = consequences(judged, *point);
+                let text = format!("{text}{follows}");
+                let first = findings
+                    .first()
+                    .map_or(follows.as_str(), |f| f.message.as_str());
                 let kind = findings.first().map_or("", |f| f.rule.as_str());
                 let _ = write!(
                     cases,
@@ -128,4 +133,23 @@ fn suite(inspection: &Inspection) -> (usize, usize, usize, String) {
         cases.push_str("</testcase>\n");
     }
     (CriticalPoint::ALL.len(), failures, 0, cases)
+}
+
+/// What is wrong at a point only because of findings elsewhere.
+fn consequences(judged: &Judged, point: CriticalPoint) -> String {
+    let mut out = String::new();
+    for finding in &judged.judgement.findings {
+        for c in finding
+            .consequences
+            .iter()
+            .filter(|c| c.critical_point == point)
+        {
+            let _ = writeln!(
+                out,
+                "[{}] follows from {}: {}",
+                c.rule, finding.rule, c.message
+            );
+        }
+    }
+    out
 }

@@ -55,7 +55,7 @@ pub fn render(inspections: &[Inspection]) -> String {
                 for f in &judged.judgement.findings {
                     let _ = writeln!(out, "\n<details><summary>{}</summary>\n", text(&f.rule));
                     for evidence in &f.evidence {
-                        let _ = writeln!(out, "- {}", text(evidence));
+                        let _ = writeln!(out, "- {}", text(&evidence.text));
                     }
                     let _ = writeln!(
                         out,

@@ -2,57 +2,20 @@
 
 use super::safe::safe;
 use super::style::Look;
+use crate::checks::points::State;
 use crate::checks::run::Judgement;
-use crate::critical_point::CriticalPoint;
 use crate::profile::Profile;
-use crate::rules::{Severity, critical_points};
+use crate::rules::critical_points;
 use comfy_table::presets::ASCII_BORDERS_ONLY_CONDENSED;
 use comfy_table::{Cell, Color, ContentArrangement, Table};
-use schemars::JsonSchema;
-use serde::Serialize;
 
-/// State of a critical point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Looked at, and as it should be.
-    Ok,
-    /// Something smells.
-    Warning,
-    /// The boot breaks here.
-    Violated,
-    /// What would tell could not be read.
-    CannotTell,
-    /// Nothing to look at in a file alone.
-    NotApplicable,
-}
-
-impl State {
-    /// The state of a point. What could not be told hides what was fine, never what was wrong.
-    pub fn of(point: CriticalPoint, judgement: &Judgement) -> State {
-        let worst = judgement
-            .findings
-            .iter()
-            .filter(|f| f.critical_point == point)
-            .map(|f| f.severity)
-            .max();
-        match worst {
-            Some(Severity::Error) => State::Violated,
-            Some(Severity::Warning) => State::Warning,
-            _ if judgement.untold.iter().any(|u| u.critical_point == point) => State::CannotTell,
-            _ if judgement.satisfied.contains(&point) || worst.is_some() => State::Ok,
-            _ => State::NotApplicable,
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            State::Ok => "ok",
-            State::Warning => "warning",
-            State::Violated => "VIOLATED",
-            State::CannotTell => "cannot tell",
-            State::NotApplicable => "n/a",
-        }
+fn words(state: State) -> &'static str {
+    match state {
+        State::Ok => "ok",
+        State::Warning => "warning",
+        State::Violated => "VIOLATED",
+        State::CannotTell => "cannot tell",
+        State::NotApplicable => "n/a",
     }
 }
 
@@ -70,7 +33,8 @@ pub fn table(judgement: &Judgement, profile: &Profile, look: Look) -> String {
     };
     table.set_header(["critical point", "what happens", "failure mode", "state"]);
     for row in critical_points::table() {
-        let state = State::of(row.id, judgement);
+        let found = judgement.points.iter().find(|p| p.id == row.id);
+        let state = found.map_or(State::NotApplicable, |p| p.state);
         let named = |text: &str| {
             safe(
                 &text
@@ -80,7 +44,7 @@ pub fn table(judgement: &Judgement, profile: &Profile, look: Look) -> String {
             )
             .into_owned()
         };
-        let cell = Cell::new(state.words()).fg(match state {
+        let cell = Cell::new(words(state)).fg(match state {
             State::Ok => Color::Green,
             State::Violated => Color::Red,
             State::Warning | State::CannotTell => Color::Yellow,

@@ -57,7 +57,7 @@ fn result(image: &str, finding: &Finding) -> Value {
     let because: String = finding
         .evidence
         .iter()
-        .map(|e| format!("\n- {}", safe(e)))
+        .map(|e| format!("\n- {}", safe(&e.text)))
         .collect();
     json!({
         "ruleId": finding.rule,
