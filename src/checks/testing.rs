@@ -71,6 +71,7 @@ pub fn healthy() -> Facts {
                 ("CONFIG_VIRTIO_CONSOLE".to_owned(), "m".to_owned()),
                 ("CONFIG_RD_ZSTD".to_owned(), "y".to_owned()),
             ])),
+            config_location: None,
         }),
         initrd: Fact::Known(initrd()),
         cmdline: Fact::Absent,
@@ -340,6 +341,7 @@ fn initrd() -> InitrdFacts {
 fn rootfs() -> RootfsFacts {
     RootfsFacts {
         partition: "p2".into(),
+        mounts: Vec::new(),
         fs_type: "ext4".into(),
         fs_size: 1 << 20,
         damage: None,

@@ -87,6 +87,7 @@ pub fn systemd() -> SystemdFacts {
         ],
         units,
         aliases: BTreeMap::new(),
+        unit_files: BTreeMap::new(),
         transaction: Transaction {
             anchor: "multi-user.target".into(),
             anchor_reason: "default.target".into(),
