@@ -27,6 +27,7 @@ pub mod qemu;
 pub mod qmp;
 pub mod record;
 pub mod run_script;
+pub mod saved_log;
 pub mod setup;
 pub mod signals;
 pub mod stages;

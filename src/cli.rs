@@ -4,6 +4,7 @@ pub mod boot;
 pub mod dmesg;
 pub mod host;
 pub mod inspect;
+pub mod log;
 pub mod output;
 pub mod replay;
 pub mod rules;
@@ -39,6 +40,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Explain a rule: why, what you will see, how to fix it
     Explain(rules::ExplainArgs),
+    /// Judge a saved console or test-driver log
+    Log(Box<log::LogArgs>),
     /// Print the kernel log in a dump of guest memory
     Dmesg(dmesg::DmesgArgs),
     /// Judge a recorded boot again, without QEMU
@@ -54,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => return replay::run(&args),
         Command::Host(args) => return host::run(&args),
         Command::Inspect(args) => inspect::execute(&args),
+        Command::Log(args) => log::execute(&args),
         Command::Dmesg(args) => dmesg::execute(&args),
         Command::Rules(args) => rules::list(&args),
         Command::Explain(args) => rules::explain(&args),

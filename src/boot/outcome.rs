@@ -35,6 +35,8 @@ pub enum Ended {
         /// Seconds.
         seconds: f64,
     },
+    /// There was no boot: a saved log was read to its end.
+    LogEnds,
     /// The user stopped it.
     Interrupted {
         /// Signal number.

@@ -188,13 +188,24 @@ fn silent(case: &Case<'_>, device: &device::DeviceState, unit: &Outcome) -> Cand
         };
         return unit_cause::no_device(case, &none, device, vec![stopped(case, missing)]);
     }
+    // A saved console that falls silent says nothing about the guest.
+    let (critical_point, cause) = if matches!(case.ended, Some(Ended::LogEnds) | None) {
+        let cause = format!(
+            "the log shows nothing after `{furthest}`, and a guest with `quiet`, or with its console on another port, would look the \
+             same: `isar-doctor boot --trace` sees more"
+        );
+        (None, cause)
+    } else {
+        let cause = format!(
+            "the boot stopped before `{missing}`, and neither the guest nor the image says why"
+        );
+        (default_point(missing), cause)
+    };
     Candidate {
         stage: missing,
-        critical_point: default_point(missing),
+        critical_point,
         cause_id: "unknown".into(),
-        cause: format!(
-            "the boot stopped before `{missing}`, and neither the guest nor the image says why"
-        ),
+        cause,
         blame: Blame::Unknown,
         confidence: Confidence::Inferred,
         specific: 0,

@@ -243,7 +243,9 @@ fn footer(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
         .kvm_trouble
         .as_ref()
         .map_or_else(String::new, |t| format!(" (KVM is not used: {})", safe(t)));
-    writeln!(out, "{}", format!("QEMU {qemu}, {accel}{why}").dimmed())?;
+    if outcome.ended != Ended::LogEnds {
+        writeln!(out, "{}", format!("QEMU {qemu}, {accel}{why}").dimmed())?;
+    }
     writeln!(
         out,
         "{}",
@@ -265,6 +267,7 @@ pub fn ended(ended: &Ended) -> String {
             format!("the guest's CPUs ran for {seconds:.0} s without any visible work")
         }
         Ended::MachineGone => "QEMU ended by itself".to_owned(),
+        Ended::LogEnds => "the saved log ends here".to_owned(),
         Ended::Timeout { seconds } => format!("--timeout of {seconds:.0} s was over"),
         Ended::Interrupted { signal } => format!("stopped by the user (signal {signal})"),
     }

@@ -88,6 +88,8 @@ const PATTERNS: &[(&str, Mark)] = &[
         r"^systemd\[1\]: (Created slice|Started|Starting|Reached target|Listening on|Set up automount|Mounting|Mounted)",
         Mark::SystemdWorks,
     ),
+    // agetty's prompt (agetty(8), `issue`): only a running system has one.
+    (r"^[A-Za-z0-9._-]{1,64} login: ?$", Mark::SystemdWorks),
     (
         r"^\[ {2}OK {2}\] (Started|Reached target|Created slice|Listening on|Mounted|Finished)",
         Mark::SystemdWorks,
