@@ -96,7 +96,10 @@ fn root_drivers(cx: &Context<'_>, place: Location) -> Answer {
         return Answer::NotApplicable;
     }
     if modules.release.is_none() {
-        return Answer::CannotTell { reason: "the kernel that boots is not known".into(), location: place };
+        return Answer::CannotTell {
+            reason: "the kernel that boots is not known".into(),
+            location: place,
+        };
     }
     let fs = match cx.facts.rootfs.known().map(|r| r.fs_type.as_str()) {
         // ext4 also mounts the older two.
