@@ -19,6 +19,7 @@ pub mod kernel;
 pub mod modules;
 pub mod partitions;
 pub mod rootfs;
+pub mod shell;
 pub mod source;
 pub mod systemd;
 pub mod udev;

@@ -92,6 +92,7 @@ pub fn healthy() -> Facts {
         }),
         root_password: Fact::Known("set".into()),
         missing_commands: BTreeSet::new(),
+        condition_paths: BTreeMap::new(),
     };
     cmdline(
         &mut facts,

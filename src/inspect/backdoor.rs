@@ -2,8 +2,10 @@
 
 use super::error::Fact;
 use super::exec::Executable;
+use super::filesystem::{FileKind, FileSystem};
 use super::systemd::{LoadState, SystemdFacts, Unit};
 use crate::profile::Profile;
+use std::collections::BTreeMap;
 
 /// Reads a program of the image.
 pub type ReadProgram<'a> = dyn Fn(&str) -> Fact<Executable> + 'a;
@@ -146,6 +148,21 @@ fn is_program(argument: &str) -> bool {
         && !argument.starts_with("/dev/")
         && !argument.contains(char::is_whitespace)
         && !INTERPRETERS.contains(&base_name(argument))
+}
+
+/// Directories that are filled only while the system runs.
+const RUNTIME: &[&str] = &["/dev/", "/proc/", "/run/", "/var/run/", "/sys/", "/tmp/"];
+
+/// Paths in the unit's conditions and assertions, and what the image has there.
+pub fn condition_paths(unit: &Unit, fs: &dyn FileSystem) -> BTreeMap<String, Option<FileKind>> {
+    unit.settings
+        .iter()
+        .filter(|s| s.key.starts_with("Condition") || s.key.starts_with("Assert"))
+        .map(|s| s.value.trim_start_matches(['|', '!', ' ']))
+        .filter(|v| v.starts_with('/') && !v.contains(['*', '?', '[']))
+        .filter(|v| !RUNTIME.iter().any(|dir| v.starts_with(dir)))
+        .map(|v| (v.to_owned(), fs.metadata(v).ok().map(|m| m.kind)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ pub fn collect(path: &Path, disk: &Arc<dyn Disk>, options: &Options) -> Result<F
         udev: rest.udev,
         root_password: rest.root_password,
         missing_commands: rest.missing_commands,
+        condition_paths: rest.condition_paths,
     })
 }
 
@@ -133,5 +134,6 @@ fn nothing_behind(
         udev: Fact::Unreadable(error.clone()),
         root_password: Fact::Unreadable(error.clone()),
         missing_commands: Default::default(),
+        condition_paths: Default::default(),
     }
 }

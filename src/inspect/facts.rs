@@ -5,6 +5,7 @@ use super::cmdline::CmdlineFacts;
 use super::dpkg::PackageFacts;
 use super::error::Fact;
 use super::exec::Executable;
+use super::filesystem::FileKind;
 use super::fstab::{DeviceMatch, FstabEntry};
 use super::initrd::InitrdFacts;
 use super::kernel::KernelFacts;
@@ -16,7 +17,7 @@ use super::udev::UdevFacts;
 use crate::profile::Profile;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The image file itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -79,6 +80,9 @@ pub struct Facts {
     pub udev: Fact<UdevFacts>,
     /// root's password: `empty`, `locked` or `set`.
     pub root_password: Fact<String>,
-    /// Commands of [`commands::COMMANDS`](super::commands::COMMANDS) that the image does not have.
+    /// Programs that the backdoor's script calls and that the image does not have.
     pub missing_commands: BTreeSet<String>,
+    /// Paths that conditions and assertions of the backdoor unit name, and what lies there; those that only a running
+    /// system has (`/dev`, `/proc`, `/run`, `/sys`, `/tmp`) are left out.
+    pub condition_paths: BTreeMap<String, Option<FileKind>>,
 }

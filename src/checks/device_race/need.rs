@@ -1,6 +1,8 @@
 //! Why the unit needs the device at the moment it starts.
 
-use crate::checks::{Context, script_text};
+use crate::checks::Context;
+use crate::checks::script_text::streams::Target;
+use crate::checks::script_text::{self, Script};
 use crate::inspect::fnmatch;
 use crate::inspect::source::Origin;
 use crate::inspect::systemd::{Setting, Unit};
@@ -82,14 +84,16 @@ fn stdio<'a>(unit: &'a Unit, path: &str) -> Option<&'a Setting> {
 }
 
 /// The script opens the device at once, and is not given another chance.
-pub fn streams_need(unit: &Unit, cx: &Context<'_>) -> Option<Need<'static>> {
+pub fn streams_need(script: &Script<'_>, cx: &Context<'_>) -> Option<Need<'static>> {
     let path = cx.device_path();
-    let script = script_text::script(cx)?;
-    let (line, _) = script_text::redirects(&script.text)
-        .into_iter()
-        .find(|(_, target)| *target == path)?;
-    let waits = script_text::waits_for(&script.text, &path) || prepared(unit, cx);
-    (!waits && !retried(unit)).then(|| Need::Script(Origin::line(&script, line)))
+    let opens = script_text::streams::walk(script)
+        .steps
+        .iter()
+        .flat_map(|s| s.streams.values())
+        .find(|s| s.line.is_some() && s.target == Target::Path(path.clone()))?
+        .line?;
+    let waits = script_text::waits_for(script, &path) || prepared(script.unit, cx);
+    (!waits && !retried(script.unit)).then(|| Need::Script(script.at(opens)))
 }
 
 /// An `ExecStartPre=` waits for the device or loads its driver.

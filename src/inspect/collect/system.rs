@@ -6,7 +6,7 @@ use crate::inspect::disk::Disk;
 use crate::inspect::dpkg::{Database, PackageFacts};
 use crate::inspect::error::{Error, Fact, Result};
 use crate::inspect::exec::{self, Executable, SearchPath};
-use crate::inspect::filesystem::{CONFIG_CAP, FileSystem};
+use crate::inspect::filesystem::{CONFIG_CAP, FileKind, FileSystem};
 use crate::inspect::fstab::{self, DeviceMatch, FstabEntry};
 use crate::inspect::modules::{self, ModuleFacts};
 use crate::inspect::partitions::DiskFacts;
@@ -28,7 +28,6 @@ pub struct System {
     fstab: Fact<Vec<FstabEntry>>,
     udev: Fact<UdevFacts>,
     root_password: Fact<String>,
-    missing_commands: BTreeSet<String>,
 }
 
 /// All facts about the system.
@@ -41,6 +40,7 @@ pub struct Finished {
     pub udev: Fact<UdevFacts>,
     pub root_password: Fact<String>,
     pub missing_commands: BTreeSet<String>,
+    pub condition_paths: BTreeMap<String, Option<FileKind>>,
     pub backdoor: Option<String>,
     pub script: Fact<Executable>,
 }
@@ -73,7 +73,6 @@ impl System {
             fstab: Fact::from_result(entries),
             udev: udev::read(tree),
             root_password: rootfs::root_password(tree),
-            missing_commands: commands::missing(tree),
             search,
             database,
             fs: Ok(Arc::clone(root)),
@@ -93,7 +92,6 @@ impl System {
             fstab: absent(&error),
             udev: absent(&error),
             root_password: absent(&error),
-            missing_commands: BTreeSet::new(),
             fs,
         }
     }
@@ -109,7 +107,8 @@ impl System {
             systemd: Fact::Absent,
             udev: self.udev,
             root_password: self.root_password,
-            missing_commands: self.missing_commands,
+            missing_commands: BTreeSet::new(),
+            condition_paths: BTreeMap::new(),
             backdoor: None,
             script: Fact::Absent,
         };
@@ -162,6 +161,10 @@ impl System {
                     exec.target.get_or_insert_with(|| read(&exec.path));
                 }
                 done.script = backdoor::script(unit, &read);
+                done.condition_paths = backdoor::condition_paths(unit, fs.as_ref());
+                if let Some(text) = done.script.known().and_then(|s| s.text.as_ref()) {
+                    done.missing_commands = commands::missing(fs.as_ref(), &text.text);
+                }
             }
         }
         done.packages = Fact::from_result(self.database.map(|database| {
