@@ -12,7 +12,7 @@ use crate::stage::Stage;
 
 /// The verdict over a boot or a saved log.
 pub fn verdict(case: &Case<'_>) -> Verdict {
-    if case.stages.reached(Stage::Shell) {
+    if case.stages.reached(Stage::Shell) && !lost_again(case) {
         return reached::verdict(case);
     }
     let names = UnitNames {
@@ -95,6 +95,53 @@ fn host(id: &str, cause: &str, o: &crate::boot::timeline::Observation, specific:
     }
 }
 
+/// The shell answered, and later something else took the terminal. An answer that merely came too late is not that.
+fn lost_again(case: &Case<'_>) -> bool {
+    case.timeline
+        .iter()
+        .rev()
+        .find_map(|o| match &o.event {
+            Event::ShellBroken { got, .. } => Some(intruder(got).is_some()),
+            Event::ShellAnswered { .. } => Some(false),
+            _ => None,
+        })
+        .unwrap_or(false)
+}
+
+/// What the bytes in place of an answer give away: critical point, cause id, cause.
+fn intruder(got: &str) -> Option<(Cp, &'static str, &'static str)> {
+    // agetty resets the terminal (soft reset, colours) before it prints its prompt. The driver's transcript may show escapes spelled out.
+    let getty = ["login:", "\u{1b}[!p", "\u{1b}]104", "u{1b}[!p", "u{1b}]104"];
+    let kernel = |l: &str| l.trim_start().starts_with('[') && l.contains("] ") && l.contains('.');
+    if getty.iter().any(|mark| got.contains(mark)) {
+        Some((
+            Cp::GettyMasking,
+            "getty-owns-shell-device",
+            "a getty takes the shell device over: its terminal reset or login prompt came in place of an answer",
+        ))
+    } else if got.contains("base64 -w 0") || got.contains("PIPESTATUS") {
+        Some((
+            Cp::StdioRedirect,
+            "shell-not-raw",
+            "the terminal echoes what the driver sends: `stty raw -echo` is missing",
+        ))
+    } else if got.lines().any(kernel) {
+        Some((
+            Cp::CmdlineConsole,
+            "console-on-shell-device",
+            "log text comes in place of an answer: something writes to the shell device",
+        ))
+    } else if got.contains("# ") || got.contains("$ ") || got.contains("job control") {
+        Some((
+            Cp::StdioRedirect,
+            "shell-interactive",
+            "the shell is interactive: its prompt gets into the driver's protocol",
+        ))
+    } else {
+        None
+    }
+}
+
 /// The magic line came and the protocol does not work.
 fn shell_without_protocol(case: &Case<'_>) -> Option<Candidate> {
     let magic = case
@@ -106,30 +153,20 @@ fn shell_without_protocol(case: &Case<'_>) -> Option<Candidate> {
         _ => None,
     })?;
     let (o, got) = broken;
-    let echoed = got.contains("base64 -w 0") || got.contains("PIPESTATUS");
-    let prompt = got.contains("# ") || got.contains("$ ") || got.contains("job control");
-    let (id, cause) = match (echoed, prompt) {
-        (true, _) => (
-            "shell-not-raw",
-            "the terminal echoes what the driver sends: `stty raw -echo` is missing",
-        ),
-        (false, true) => (
-            "shell-interactive",
-            "the shell is interactive: its prompt gets into the driver's protocol",
-        ),
-        (false, false) => (
-            "shell-no-answer",
-            "the shell does not answer the driver's protocol",
-        ),
-    };
+    let (point, id, cause) = intruder(got).unwrap_or((
+        Cp::StdioRedirect,
+        "shell-no-answer",
+        "the shell does not answer the driver's protocol",
+    ));
+    let specific = if id == "shell-no-answer" { 4 } else { 8 };
     Some(Candidate {
         stage: Stage::Shell,
-        critical_point: Some(Cp::StdioRedirect),
+        critical_point: Some(point),
         cause_id: id.to_owned(),
         cause: cause.to_owned(),
         blame: Blame::Image,
         confidence: Confidence::Observed,
-        specific: if echoed || prompt { 8 } else { 4 },
+        specific,
         evidence: vec![
             super::candidate::evidence_of(magic, "the magic line arrived"),
             super::candidate::evidence_of(o, format!("instead of an answer: {got:?}")),

@@ -6,6 +6,7 @@ use super::patterns::text_of;
 use super::unit_outcome::{Outcome, UnitOutcome};
 use super::verdict::{Blame, Confidence, Evidence};
 use super::{Case, Predicted};
+use crate::boot::timeline::Source;
 use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
 
@@ -328,6 +329,29 @@ fn silent_script(
     said: Vec<Evidence>,
 ) -> Candidate {
     let dev = &case.names.profile.device;
+    let magic = &case.names.profile.magic;
+    // A redirection that failed leaves the script's output where systemd put it.
+    let astray = case.timeline.iter().find(|o| {
+        o.source == Source::Journal && text_of(&o.event).is_some_and(|t| t.contains(magic.as_str()))
+    });
+    if let Some(line) = astray {
+        let mut said = said;
+        said.push(evidence_of(line, text_of(&line.event).unwrap_or_default()));
+        let cause = format!(
+            "the magic line went to the journal and not to /dev/{dev}: the script's redirection failed or names another device"
+        );
+        return build(
+            Stage::Shell,
+            Some(Cp::StdioRedirect),
+            "script-redirects-elsewhere",
+            cause,
+            Confidence::Observed,
+            8,
+            said,
+            case,
+            outcome,
+        );
+    }
     let (cp, id, cause) = if device.written {
         (
             Cp::StdioRedirect,
