@@ -12,7 +12,7 @@ use super::observe::disk_reads::FileMap;
 use super::outcome::{Ended, HostFacts, LaunchFinding, Outcome};
 use super::stages::Stages;
 use super::timeline::{Event, Observation, Source};
-use super::trouble::{BootError, HostTrouble};
+use super::trouble::{BootError, HostTrouble, Kind};
 use attempt::Attempt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -56,6 +56,8 @@ pub struct Plan<'a> {
     pub launch_findings: Vec<LaunchFinding>,
     /// Judge of conclusive evidence.
     pub conclude: Conclude<'a>,
+    /// The arguments are a start script's: when QEMU refuses them, that is a verdict and no trouble of the host.
+    pub script: bool,
     /// Signals (SIGINT, SIGTERM, SIGHUP) that the program got.
     pub interrupts: Option<Receiver<i32>>,
 }
@@ -118,7 +120,19 @@ pub fn run(mut plan: Plan<'_>, watcher: &mut dyn Watcher) -> Result<Outcome, Boo
 }
 
 fn no_kvm(reason: &str) -> HostTrouble {
+    let missing = [
+        "is not there",
+        "no permission",
+        "KVM kernel module",
+        "initialize kvm",
+    ];
+    let kind = if missing.iter().any(|word| reason.contains(word)) {
+        Kind::KvmMissing
+    } else {
+        Kind::KvmBroken
+    };
     HostTrouble::new(
+        kind,
         format!("KVM does not work on this host: {reason}"),
         "boot with --accel tcg (slower), or without --accel to fall back by itself",
     )

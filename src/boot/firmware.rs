@@ -3,7 +3,7 @@
 pub mod descriptor;
 
 use super::outcome::FirmwareFact;
-use super::trouble::HostTrouble;
+use super::trouble::{HostTrouble, Kind};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -86,6 +86,7 @@ pub fn find(
     }
     if let Some(vars) = vars {
         return Err(HostTrouble::new(
+            Kind::FirmwareMissing,
             format!("--ovmf-vars {} without --ovmf-code", vars.display()),
             "give both, or neither",
         ));
@@ -117,6 +118,7 @@ pub fn find(
         }
     }
     Err(HostTrouble::new(
+        Kind::FirmwareMissing,
         if secure_boot {
             "no OVMF with Secure Boot and enrolled keys on this host"
         } else {
@@ -139,6 +141,7 @@ fn asked(code: &Path, vars: Option<&Path>, needs_smm: bool) -> Result<Firmware, 
         Some(vars) => vars.to_owned(),
         None => vars_beside(code).ok_or_else(|| {
             HostTrouble::new(
+                Kind::FirmwareMissing,
                 format!(
                     "no variable store beside {} (a file of that name with VARS for CODE)",
                     code.display()
@@ -153,6 +156,7 @@ fn asked(code: &Path, vars: Option<&Path>, needs_smm: bool) -> Result<Firmware, 
         && *wanted != vars_size
     {
         return Err(HostTrouble::new(
+            Kind::FirmwarePairMismatch,
             format!(
                 "firmware code and variable store do not belong together: {} has {code_size} bytes and wants a store \
                      of {wanted}, {} has {vars_size}",
@@ -173,6 +177,7 @@ fn asked(code: &Path, vars: Option<&Path>, needs_smm: bool) -> Result<Firmware, 
 fn size(file: &Path) -> Result<u64, HostTrouble> {
     let unreadable = |error: std::io::Error| {
         HostTrouble::new(
+            Kind::FirmwareMissing,
             format!("firmware file {}: {error}", file.display()),
             "name a readable file with --ovmf-code and --ovmf-vars",
         )

@@ -1,6 +1,6 @@
 //! The image file, before it is given to QEMU.
 
-use super::trouble::HostTrouble;
+use super::trouble::{HostTrouble, Kind};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
@@ -38,6 +38,7 @@ const COMPRESSED: &[(&[u8], &str, &str)] = &[
 pub fn examine(path: &Path) -> Result<Format, HostTrouble> {
     let trouble = |what: &str, remedy: &str| {
         HostTrouble::new(
+            Kind::ImageUnreadable,
             format!("the image {} {what}", path.display()),
             remedy.to_owned(),
         )

@@ -2,7 +2,7 @@
 
 use super::keeper::{self, Job, Process, Said};
 use super::launch::{Launch, QmpEnd, SerialEnd};
-use super::trouble::HostTrouble;
+use super::trouble::{HostTrouble, Kind};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -42,6 +42,7 @@ impl Nest {
     pub fn new(executable: Option<&Path>) -> Result<Nest, HostTrouble> {
         let trouble = |what: String| {
             HostTrouble::new(
+                Kind::TemporaryDirectory,
                 format!("the private directory for the boot could not be made: {what}"),
                 "point TMPDIR at a writable directory with some free space",
             )
@@ -89,6 +90,7 @@ impl Nest {
     pub fn start(mut self, launch: &Launch) -> Result<Machine, HostTrouble> {
         let trouble = |what: String| {
             HostTrouble::new(
+                Kind::QemuBroken,
                 format!("QEMU could not be started: {what}"),
                 "see the command line with --format json, or name another QEMU with --qemu",
             )
@@ -244,6 +246,7 @@ pub fn private_copy(template: &Path, dir: &Path) -> Result<PathBuf, HostTrouble>
     let copy = dir.join("vars.fd");
     let io = |error: std::io::Error| {
         HostTrouble::new(
+            Kind::FirmwareMissing,
             format!(
                 "the variable store {} could not be copied: {error}",
                 template.display()

@@ -28,6 +28,11 @@ pub enum Ended {
         /// For how long, in seconds.
         seconds: f64,
     },
+    /// The host could not even start it.
+    NotStarted {
+        /// What is wrong.
+        what: String,
+    },
     /// QEMU ended by itself.
     MachineGone,
     /// `--timeout` was over.

@@ -7,7 +7,7 @@ use super::launch::{self, Parts};
 use super::machine::{Nest, private_copy};
 use super::observe::serial::accept;
 use super::qemu::Qemu;
-use super::trouble::HostTrouble;
+use super::trouble::{HostTrouble, Kind};
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -82,6 +82,7 @@ pub fn run(
         .or_else(|| text.lines().rfind(|l| !l.trim().is_empty()))
         .unwrap_or("the firmware showed no sign of life");
     Err(HostTrouble::new(
+        Kind::QemuBroken,
         format!(
             "QEMU with {} does not run the firmware: {why}",
             accel.name()

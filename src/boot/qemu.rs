@@ -1,6 +1,6 @@
 //! Finds QEMU and asks its version.
 
-use super::trouble::HostTrouble;
+use super::trouble::{HostTrouble, Kind};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,6 +50,7 @@ pub fn find(asked: Option<&Path>, path: Option<&OsStr>) -> Result<Qemu, HostTrou
         }
     }
     Err(HostTrouble::new(
+        Kind::QemuMissing,
         "no QEMU for x86-64 on this host (looked for qemu-system-x86_64, qemu-kvm and kvm)",
         "install it (Debian: apt install qemu-system-x86 ovmf; Fedora: dnf install qemu-system-x86-core edk2-ovmf; \
          Nix: nix shell nixpkgs#qemu), or name it with --qemu PATH",
@@ -79,8 +80,14 @@ fn executable(file: &Path) -> bool {
 
 /// Runs `--version`. What does not answer like QEMU is not QEMU.
 fn version(file: &Path) -> Result<Qemu, HostTrouble> {
+    let kind = if file.exists() {
+        Kind::QemuBroken
+    } else {
+        Kind::QemuMissing
+    };
     let trouble = |what: String| {
         HostTrouble::new(
+            kind,
             format!("{} cannot be used as QEMU: {what}", file.display()),
             "name a working qemu-system-x86_64 with --qemu PATH",
         )

@@ -7,12 +7,13 @@ use super::launch::{self, Launch, Parts};
 use super::machine::private_copy;
 use super::outcome::HostFacts;
 use super::qemu::{self, Qemu};
-use super::trouble::{BootError, HostTrouble};
+use super::trouble::{BootError, HostTrouble, Kind};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// OVMF alone needs this much (MiB).
-const LEAST_MEMORY: u64 = 256;
+/// Below this (MiB) OVMF cannot load a kernel and initrd of any size: measured with OVMF 2022.11, whose loader starts and then
+/// hangs, resets or finds no room.
+const LEAST_MEMORY: u64 = 160;
 /// Guest memory when nothing is asked for (MiB): enough for a Debian image whose initrd is unpacked in RAM.
 pub const DEFAULT_MEMORY: u64 = 1024;
 /// vCPUs when nothing is asked for.
@@ -81,14 +82,16 @@ fn memory_available() -> Option<u64> {
 pub fn check_memory(memory: u64, available: u64) -> Result<(), HostTrouble> {
     if memory < LEAST_MEMORY {
         return Err(HostTrouble::new(
+            Kind::MemoryTooSmall,
             format!(
-                "{memory} MiB of guest memory are too little: the firmware alone needs {LEAST_MEMORY}"
+                "{memory} MiB of guest memory are too little: firmware, kernel and initrd need at least {LEAST_MEMORY}"
             ),
             "give the guest at least 512 MiB with --memory",
         ));
     }
     if available > 0 && memory + QEMU_NEED > available {
         return Err(HostTrouble::new(
+            Kind::MemoryUnavailable,
             format!(
                 "the guest is to get {memory} MiB of memory, and the host has {available} MiB available"
             ),

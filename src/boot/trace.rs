@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest line taken; QEMU's have about a hundred bytes, and a file name can make one longer.
@@ -132,8 +133,18 @@ fn pointer(rest: &str, key: &str) -> Option<u64> {
 #[derive(Debug)]
 pub struct Fifo {
     reader: File,
-    /// Keeps the FIFO from reading as ended before QEMU has opened it.
-    holder: File,
+    holder: Holder,
+}
+
+/// Keeps the FIFO from reading as ended before QEMU has opened it.
+#[derive(Debug, Clone)]
+pub struct Holder(Arc<Mutex<Option<File>>>);
+
+impl Holder {
+    /// From here on QEMU's end is the end. Also to be called when QEMU ended before it opened the FIFO.
+    pub fn release(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 impl Fifo {
@@ -148,7 +159,13 @@ impl Fifo {
         rustix::fs::fcntl_setfl(&reader, OFlags::empty())?;
         // More than the default is a favour of the kernel; without it the FIFO works, only smaller.
         let _ = rustix::pipe::fcntl_setpipe_size(&reader, PIPE_SIZE);
+        let holder = Holder(Arc::new(Mutex::new(Some(holder))));
         Ok(Fifo { reader, holder })
+    }
+
+    /// What must be released for the reading to end.
+    pub fn holder(&self) -> Holder {
+        self.holder.clone()
     }
 
     /// Reads until QEMU ends, and gives every event with its time to `handle`. To be run on a thread of its own.
@@ -159,7 +176,7 @@ impl Fifo {
         mut handle: impl FnMut(f64, TraceEvent<'_>),
     ) {
         let mut reader = BufReader::with_capacity(64 << 10, self.reader);
-        let mut holder = Some(self.holder);
+        let mut held = true;
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -167,8 +184,9 @@ impl Fifo {
                 Ok(read) if read > 0 => {}
                 _ => return,
             }
-            // QEMU has it open now: from here on its end is the end.
-            holder.take();
+            if std::mem::take(&mut held) {
+                self.holder.release();
+            }
             let text = String::from_utf8_lossy(&line);
             if let Some((wall, event)) = parse(text.trim_end()) {
                 let t = wall.map_or_else(|| clock.now(), |wall| clock.at_wall(wall));
@@ -218,6 +236,18 @@ mod tests {
                 format: "file"
             }
         );
+    }
+
+    #[test]
+    fn a_fifo_that_qemu_never_opened_can_be_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = Fifo::create(&directory.path().join("trace")).unwrap();
+        let holder = fifo.holder();
+        let (sender, _receiver) = std::sync::mpsc::channel();
+        let emitter = Emitter::new(Clock::start(), sender);
+        let thread = std::thread::spawn(move || fifo.read(emitter.clock(), &emitter, |_, _| {}));
+        holder.release();
+        thread.join().unwrap();
     }
 
     #[test]

@@ -1,9 +1,59 @@
 //! Trouble that keeps a boot from being tried at all: the host's or the user's, never the image's.
 
+/// What kind of trouble; its id is the verdict's `cause_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the ids say it")]
+pub enum Kind {
+    QemuMissing,
+    QemuBroken,
+    FirmwareMissing,
+    FirmwarePairMismatch,
+    ImageUnreadable,
+    ImageLocked,
+    KvmMissing,
+    KvmBroken,
+    MemoryTooSmall,
+    MemoryUnavailable,
+    TemporaryDirectory,
+    VdeMissing,
+    LaunchFailed,
+}
+
+impl Kind {
+    /// Id as in JSON; the same words as `diagnose` uses.
+    pub fn id(self) -> &'static str {
+        match self {
+            Kind::QemuMissing => "qemu-missing",
+            Kind::QemuBroken => "qemu-broken",
+            Kind::FirmwareMissing => "firmware-missing",
+            Kind::FirmwarePairMismatch => "firmware-pair-mismatch",
+            Kind::ImageUnreadable => "image-unreadable",
+            Kind::ImageLocked => "image-locked",
+            Kind::KvmMissing => "kvm-missing",
+            Kind::KvmBroken => "kvm-broken",
+            Kind::MemoryTooSmall => "memory-too-small",
+            Kind::MemoryUnavailable => "memory-unavailable",
+            Kind::TemporaryDirectory => "temporary-directory",
+            Kind::VdeMissing => "vde-socket-missing",
+            Kind::LaunchFailed => "launch-failed",
+        }
+    }
+
+    /// The start script's arguments are to blame as much as the host: then the boot's own verdict says which.
+    pub fn by_arguments(self) -> bool {
+        matches!(
+            self,
+            Kind::FirmwarePairMismatch | Kind::VdeMissing | Kind::LaunchFailed
+        )
+    }
+}
+
 /// One clear sentence, and what to do about it. Exit code 4.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct HostTrouble {
+    /// Kind.
+    pub kind: Kind,
     /// What is wrong.
     pub what: String,
     /// What to do.
@@ -12,8 +62,9 @@ pub struct HostTrouble {
 
 impl HostTrouble {
     /// Trouble with its remedy.
-    pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> HostTrouble {
+    pub fn new(kind: Kind, what: impl Into<String>, remedy: impl Into<String>) -> HostTrouble {
         HostTrouble {
+            kind,
             what: what.into(),
             remedy: remedy.into(),
         }
@@ -36,6 +87,7 @@ pub fn from_qemu_stderr(stderr: &str, image: &str) -> Option<HostTrouble> {
     let line = |needle: &str| stderr.lines().find(|l| l.contains(needle));
     if let Some(lock) = line("Failed to get").filter(|l| l.contains("lock")) {
         return Some(HostTrouble::new(
+            Kind::ImageLocked,
             format!("the image is in use by another process: {}", message(lock)),
             format!(
                 "end the QEMU that has {image} open for writing (`fuser -v {image}` shows it), or boot a copy"
@@ -44,12 +96,14 @@ pub fn from_qemu_stderr(stderr: &str, image: &str) -> Option<HostTrouble> {
     }
     if line("cannot set up guest memory").is_some() || line("Cannot allocate memory").is_some() {
         return Some(HostTrouble::new(
+            Kind::MemoryUnavailable,
             "QEMU could not get the guest's memory from the host",
             "free memory on the host, or give the guest less with --memory",
         ));
     }
     if let Some(size) = line("block backend provides") {
         return Some(HostTrouble::new(
+            Kind::FirmwarePairMismatch,
             format!(
                 "firmware code and variable store do not belong together: {}",
                 message(size)
@@ -59,6 +113,7 @@ pub fn from_qemu_stderr(stderr: &str, image: &str) -> Option<HostTrouble> {
     }
     if let Some(permission) = line("Permission denied").or_else(|| line("Could not open")) {
         return Some(HostTrouble::new(
+            Kind::ImageUnreadable,
             format!("QEMU could not open a file: {}", message(permission)),
             "make the file readable for the user who runs isar-doctor",
         ));

@@ -8,7 +8,7 @@ use super::observe::disk_reads::{DiskReads, FileMap};
 use super::observe::{idle, kernel_log, qmp_events, serial, shell, virtio};
 use super::qmp::Qmp;
 use super::timeline::{Event, Source};
-use super::trace::TraceEvent;
+use super::trace::{Fifo, Holder, TraceEvent};
 use super::vm::Vm;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,7 +28,8 @@ const MESSAGES_CAP: usize = 5000;
 pub struct Wiring {
     threads: Vec<JoinHandle<()>>,
     qmp: Arc<Mutex<Option<Qmp>>>,
-    traced: bool,
+    /// Of the trace FIFO, when there is one.
+    holder: Option<Holder>,
 }
 
 /// Starts every observer.
@@ -90,7 +91,7 @@ pub fn wire(
         }));
     }
     let (wake, woken) = sync_channel(1024);
-    let traced = machine.trace.is_some();
+    let holder = machine.trace.as_ref().map(Fifo::holder);
     if let Some(fifo) = machine.trace.take() {
         let image = launch.image.clone();
         let map = Arc::clone(map);
@@ -115,7 +116,7 @@ pub fn wire(
         listener: machine.qmp.take(),
         slot: Arc::clone(&qmp),
         vm: (machine.pid, launch.memory, launch.memfd),
-        woken: traced.then_some(woken),
+        woken: holder.is_some().then_some(woken),
     };
     start(Box::new(move |emitter, stop| {
         connection.run(&emitter, &stop)
@@ -123,7 +124,7 @@ pub fn wire(
     Wiring {
         threads,
         qmp,
-        traced,
+        holder,
     }
 }
 
@@ -139,7 +140,7 @@ impl Wiring {
     /// What is asked once, when the watching ends and QEMU still runs.
     pub fn last_questions(&self, emitter: &Emitter) {
         let Some(qmp) = self.qmp() else { return };
-        if !self.traced
+        if self.holder.is_none()
             && let Some(used) = virtio::port_used_index(&qmp).filter(|used| *used > 0)
         {
             let event = Event::PortWrites {
@@ -152,6 +153,9 @@ impl Wiring {
 
     /// Waits for every observer; they end when QEMU's channels close.
     pub fn join(self) {
+        if let Some(holder) = &self.holder {
+            holder.release();
+        }
         for thread in self.threads {
             // A panic in an observer has been printed; the others' results stand.
             let _ = thread.join();

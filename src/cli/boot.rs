@@ -116,10 +116,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Runs the command.
 pub fn run(args: &BootArgs) -> ExitCode {
-    match boot(args) {
-        Ok(code) => code,
-        Err(error) => judge::complain(&error),
-    }
+    boot(args).unwrap_or_else(|error| {
+        let image = args.image.as_deref().or(args.run_script.as_deref());
+        if args.format == Format::Json {
+            judge::report_trouble(&error, image, args.output.as_deref());
+        }
+        judge::complain(&error)
+    })
 }
 
 fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
@@ -145,6 +148,7 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
         host: target.host(),
         launch_findings,
         conclude: &judge::conclude,
+        script: args.run_script.is_some(),
         interrupts,
     };
     let style = match (args.quiet, args.trace) {

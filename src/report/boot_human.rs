@@ -266,6 +266,7 @@ pub fn ended(ended: &Ended) -> String {
         Ended::Spinning { seconds } => {
             format!("the guest's CPUs ran for {seconds:.0} s without any visible work")
         }
+        Ended::NotStarted { what } => format!("not started: {}", safe(what)),
         Ended::MachineGone => "QEMU ended by itself".to_owned(),
         Ended::LogEnds => "the saved log ends here".to_owned(),
         Ended::Timeout { seconds } => format!("--timeout of {seconds:.0} s was over"),

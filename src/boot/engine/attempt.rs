@@ -12,7 +12,7 @@ use crate::boot::qmp::Qmp;
 use crate::boot::stages::Stages;
 use crate::boot::stages::machine::StageMachine;
 use crate::boot::timeline::{Event, Observation, Source};
-use crate::boot::trouble::{BootError, HostTrouble, from_qemu_stderr};
+use crate::boot::trouble::{BootError, HostTrouble, Kind, from_qemu_stderr};
 use crate::boot::wiring::{Wiring, wire};
 use crate::stage::Stage;
 use serde_json::Value;
@@ -114,7 +114,10 @@ impl<'a> Attempt<'a, '_> {
             })));
         };
         if ended == Ended::MachineGone && !state.machine.stages().reached(Stage::Firmware) {
-            return Err(never_ran(&stderr, &self.plan.image.display().to_string()).into());
+            let trouble = never_ran(&stderr, &self.plan.image.display().to_string());
+            if !(self.plan.script && trouble.kind.by_arguments()) {
+                return Err(trouble.into());
+            }
         }
         let blind =
             super::super::blind::channels(self.launch, &state.timeline, state.machine.stages());
@@ -135,6 +138,7 @@ fn never_ran(stderr: &str, image: &str) -> HostTrouble {
             .rfind(|l| !l.trim().is_empty())
             .unwrap_or("it said nothing");
         HostTrouble::new(
+            Kind::LaunchFailed,
             format!("QEMU ended before the guest started: {last}"),
             "check the arguments (isar-doctor shows them with --format json) and this QEMU",
         )

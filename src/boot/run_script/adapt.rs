@@ -5,7 +5,7 @@ use crate::boot::accel::Accel;
 use crate::boot::arguments::{Disk, Opt, boot_disk, disks, memory, parse};
 use crate::boot::keeper::Process;
 use crate::boot::launch::{Launch, PORT_ID, QmpEnd, SerialEnd};
-use crate::boot::trouble::BootError;
+use crate::boot::trouble::{BootError, HostTrouble, Kind};
 use std::path::Path;
 
 /// How the arguments are taken.
@@ -23,7 +23,7 @@ pub struct Wishes<'a> {
     pub dir: &'a Path,
 }
 
-/// Whether the arguments ask for KVM.
+/// Whether the arguments ask for KVM. `-cpu host` without it is refused by QEMU on every host: that is not KVM's fault.
 pub fn asks_for_kvm(options: &[Opt]) -> bool {
     options.iter().any(|o| match o.name.as_str() {
         "enable-kvm" => true,
@@ -35,10 +35,6 @@ pub fn asks_for_kvm(options: &[Opt]) -> bool {
             .keys("type")
             .get("accel")
             .is_some_and(|a| a.contains("kvm")),
-        "cpu" => o
-            .value
-            .as_deref()
-            .is_some_and(|v| v.split(',').next() == Some("host")),
         _ => false,
     })
 }
@@ -55,7 +51,7 @@ pub fn adapt(expanded: &Expanded, wishes: &Wishes<'_>) -> Result<Launch, BootErr
         added.push("emulation (TCG) in place of KVM: -accel tcg, -cpu max".to_owned());
     }
     if wishes.switch.is_none() {
-        replace_networks(&mut argv, wishes.exact, &mut added)?;
+        replace_networks(&mut argv, expanded, wishes.exact, &mut added)?;
     }
     let options = parse(&argv);
     let all = disks(&options);
@@ -155,16 +151,28 @@ fn without_kvm(argv: &[String]) -> Vec<String> {
 /// Without a virtual switch the test networks become isolated ones.
 fn replace_networks(
     argv: &mut [String],
+    expanded: &Expanded,
     exact: bool,
     added: &mut Vec<String>,
 ) -> Result<(), BootError> {
     for opt in parse(argv) {
         let keys = opt.keys("type");
-        if !matches!(opt.name.as_str(), "netdev" | "nic") || keys.get("type") != Some("vde") {
+        // A socket that the script names by itself is the script's own affair.
+        let ours = |socket: &str| {
+            expanded
+                .vlans
+                .iter()
+                .any(|(_, vlan)| vlan == Path::new(socket))
+        };
+        if !matches!(opt.name.as_str(), "netdev" | "nic")
+            || keys.get("type") != Some("vde")
+            || !keys.get("sock").is_some_and(ours)
+        {
             continue;
         }
         if exact {
-            return Err(BootError::Host(crate::boot::trouble::HostTrouble::new(
+            return Err(BootError::Host(HostTrouble::new(
+                Kind::VdeMissing,
                 "the start script wants a VDE network, and there is no vde_switch on this host",
                 "install vde2, or boot without --exact: the network is then replaced by an isolated one",
             )));
@@ -262,7 +270,7 @@ mod tests {
             name: "server_1".into(),
             argv: line.split_whitespace().map(str::to_owned).collect(),
             qemu: None,
-            vlans: vec![],
+            vlans: vec![(1, "/v/vde1.ctl".into())],
             cwd: "/s".into(),
             sockets: Sockets {
                 qmp: socket("qmp"),

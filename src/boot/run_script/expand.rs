@@ -3,7 +3,7 @@
 use super::recorder::{self, RECORDER};
 use super::rewrite::{read_script, rewrite};
 use super::{machine_name, vlans};
-use crate::boot::trouble::{BootError, HostTrouble};
+use crate::boot::trouble::{BootError, HostTrouble, Kind};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -85,6 +85,7 @@ pub fn expand(script: &Path, dir: &Path, executable: Option<&Path>) -> Result<Ex
         .ok_or_else(|| usage("not a start script (a text file that begins with #!)".into()))?;
     let io = |error: std::io::Error| {
         BootError::Host(HostTrouble::new(
+            Kind::TemporaryDirectory,
             format!("the start script could not be expanded: {error}"),
             "point TMPDIR at a writable directory with some free space",
         ))

@@ -5,17 +5,20 @@ use crate::boot::ending::Conclusion;
 use crate::boot::expect::Expectation;
 use crate::boot::names::Names;
 use crate::boot::outcome::{Ended, Outcome};
+use crate::boot::setup::host_facts;
 use crate::boot::stages::Stages;
 use crate::boot::timeline::Observation;
 use crate::boot::trouble::BootError;
 use crate::checks;
-use crate::diagnose::verdict::Verdict;
+use crate::critical_point::CriticalPoint;
+use crate::diagnose::verdict::{Blame, Confidence, Verdict};
 use crate::diagnose::{self, Case, Predicted};
 use crate::inspect::facts::Facts;
 use crate::inspect::{self, Options};
 use crate::profile::Profile;
 use crate::report::{boot_human, boot_json, safe::safe};
 use crate::rules::builtin;
+use crate::stage::Stage;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -164,6 +167,52 @@ impl Judged {
         let launch = &self.outcome.launch_findings;
         launch.iter().any(|f| f.severity == "error") || self.predicted.iter().any(|p| p.error)
     }
+}
+
+/// The JSON of a boot that the host could not start, so that programs always get their document.
+pub fn report_trouble(error: &BootError, image: Option<&Path>, file: Option<&Path>) {
+    let BootError::Host(trouble) = error else {
+        return;
+    };
+    let outcome = Outcome {
+        image: image.map(|i| i.display().to_string()),
+        host: host_facts(),
+        command: Vec::new(),
+        added_by_doctor: Vec::new(),
+        blind: Vec::new(),
+        names: Names::from_profile(&Profile::default()),
+        timeline: Vec::new(),
+        stages: Stages::default(),
+        ended: Ended::NotStarted {
+            what: trouble.what.clone(),
+        },
+        launch_findings: Vec::new(),
+    };
+    let verdict = Verdict {
+        reached: false,
+        stage: Some(Stage::Host),
+        critical_point: Some(CriticalPoint::Host),
+        cause_id: Some(trouble.kind.id().to_owned()),
+        cause: Some(trouble.what.clone()),
+        blame: Blame::Host,
+        confidence: Confidence::Observed,
+        racy: false,
+        margin_ms: None,
+        unhealthy: None,
+        evidence: Vec::new(),
+        fix: Some(trouble.remedy.clone()),
+        alternatives: Vec::new(),
+        experiments: Vec::new(),
+        foreseen_by: Vec::new(),
+        blind: Vec::new(),
+    };
+    let judged = Judged {
+        outcome,
+        predicted: Vec::new(),
+        verdict,
+    };
+    // The complaint on stderr follows in any case.
+    let _ = judged.print(Format::Json, false, file);
 }
 
 /// Prints why nothing was booted; the exit code.
