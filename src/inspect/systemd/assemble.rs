@@ -34,24 +34,23 @@ pub fn read(fs: &dyn FileSystem, inputs: &Inputs) -> Fact<SystemdFacts> {
     let (version_text, version) = version::read(&tree, inputs.version);
     let split_usr = version < 254;
     let host = Host::read(fs, inputs.kernel_release);
-    let mut path = LoadPath::read(&tree, split_usr);
-    let (overlay, generators) = generators::run(&tree, &path, inputs, version);
+    let (overlay, generators) = generators::run(&tree, inputs, version);
     tree.extend(overlay);
     let presets = Presets::read(&tree, version);
     let first_boot = preset::is_first_boot(fs, inputs);
+    let mut path = LoadPath::read(&tree, split_usr);
     // Enablement is a property of the image as it lies there; what a first boot adds is told by the reasons of dependencies.
-    path = LoadPath::read(&tree, split_usr);
-    let loader = Loader::new(&tree, &path, &host, version);
-    let enablement = Enablement::new(&loader);
-    let states = enablement.states();
-    let overlay = first_boot.then(|| preset::apply(&tree, &path, &presets, &enablement));
-    drop(enablement);
-    drop(loader);
-    if let Some(overlay) = overlay {
+    let mut states = None;
+    if first_boot {
+        let loader = Loader::new(&tree, &path, &host, version);
+        states = Some(Enablement::new(&loader).states());
+        let overlay = preset::apply(&tree, &path, &presets, &loader);
         tree.extend(overlay);
         path = LoadPath::read(&tree, split_usr);
     }
     let loader = Loader::new(&tree, &path, &host, version);
+    let enablement = Enablement::new(&loader);
+    let states = states.unwrap_or_else(|| enablement.states());
     let manager_settings = config::read(&tree, "system.conf", "Manager", version);
     let mut manager = Manager::new(&loader, &manager_settings);
     let (anchor, reason) = anchor(&mut manager, inputs);
@@ -80,10 +79,9 @@ pub fn read(fs: &dyn FileSystem, inputs: &Inputs) -> Fact<SystemdFacts> {
         exec: inputs.exec,
         seen: HashMap::new(),
     };
-    let enablement = Enablement::new(&loader);
     for id in 0..manager.nodes.len() {
         let unit = unit(
-            &manager,
+            &mut manager,
             id,
             &facts,
             inputs,
@@ -193,7 +191,7 @@ fn transaction(manager: &Manager, anchor: Option<Id>, reason: String) -> Transac
 
 #[allow(clippy::too_many_arguments)]
 fn unit(
-    manager: &Manager,
+    manager: &mut Manager,
     id: Id,
     facts: &SystemdFacts,
     inputs: &Inputs,
@@ -202,8 +200,8 @@ fn unit(
     enablement: &Enablement,
     programs: &mut Programs,
 ) -> Unit {
+    let (loaded, dependencies) = manager.take(id);
     let node = &manager.nodes[id];
-    let loaded = &node.loaded;
     let name = node.name.clone();
     let state = match states.get(&name) {
         Some(state) => state,
@@ -227,15 +225,15 @@ fn unit(
         unit_file_state: state.to_owned(),
         preset: has_preset.then(|| presets.action(&name).as_str().to_owned()),
         referenced: node.referenced,
-        fragment: loaded.fragment.clone(),
-        source: loaded.source.clone(),
-        drop_ins: loaded.drop_ins.clone(),
-        masked_by: loaded.masked_by.clone(),
-        mask_location: loaded.mask_location.clone(),
-        settings: loaded.settings.clone(),
-        dependencies: manager.dependencies(id),
+        fragment: loaded.fragment,
+        source: loaded.source,
+        drop_ins: loaded.drop_ins,
+        masked_by: loaded.masked_by,
+        mask_location: loaded.mask_location,
+        settings: loaded.settings,
+        dependencies,
         exec,
-        problems: loaded.problems.clone(),
+        problems: loaded.problems,
         name,
     }
 }

@@ -102,7 +102,7 @@ impl<'a> Enablement<'a> {
             "/run/systemd/transient" => return "transient",
             _ => {}
         }
-        let Some(install) = self.install(&found.name) else {
+        let Some(install) = self.loader.install(&found.name, &found.path) else {
             return "bad";
         };
         if let Some(state) = self.linked(&found, &install, true) {
@@ -118,13 +118,6 @@ impl<'a> Enablement<'a> {
         } else {
             "static"
         }
-    }
-
-    /// The `[Install]` section of a unit; `None` when its file cannot be parsed.
-    pub fn install(&self, unit: &str) -> Option<Install> {
-        let loaded = self.loader.load(unit);
-        let broken = loaded.load == super::model::LoadState::Error;
-        (!broken).then(|| Install::of(unit, &loaded.settings, self.loader.version))
     }
 
     /// Finds the file of a name, following aliases and links.

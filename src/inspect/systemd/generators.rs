@@ -8,7 +8,7 @@ mod ssh;
 mod sysv;
 
 use super::getty;
-use super::load_path::LoadPath;
+use super::load_path::SEARCH_PATH;
 use super::model::GeneratorFact;
 use super::tree::{Found, Maker, Overlay, Tree};
 use super::{Inputs, tree};
@@ -35,7 +35,6 @@ pub(super) const LATE: &str = "/run/systemd/generator.late";
 /// A generator at work.
 pub(super) struct Run<'a> {
     pub tree: &'a Tree<'a>,
-    pub path: &'a LoadPath,
     pub inputs: &'a Inputs<'a>,
     pub version: u32,
     pub overlay: Overlay,
@@ -74,6 +73,13 @@ impl Run<'_> {
         self.overlay
             .link(&format!("{dir}/{by}.{kind}/{base}"), &target, maker.clone());
     }
+    /// Path of a unit file, mask or alias that the image has for a name.
+    pub fn native_unit(&self, unit: &str) -> Option<String> {
+        let paths = SEARCH_PATH.iter().map(|dir| format!("{dir}/{unit}"));
+        paths
+            .into_iter()
+            .find(|path| self.tree.entry(path).is_some())
+    }
     /// Path of a unit file that comes with systemd.
     pub fn shipped(&self, unit: &str) -> String {
         let dir = if self.version < 254 {
@@ -108,15 +114,9 @@ pub(super) fn word_text(word: &Word) -> String {
 }
 
 /// Finds the generators and "runs" those that are known.
-pub(super) fn run(
-    tree: &Tree,
-    path: &LoadPath,
-    inputs: &Inputs,
-    version: u32,
-) -> (Overlay, Vec<GeneratorFact>) {
+pub(super) fn run(tree: &Tree, inputs: &Inputs, version: u32) -> (Overlay, Vec<GeneratorFact>) {
     let mut run = Run {
         tree,
-        path,
         inputs,
         version,
         overlay: Overlay::default(),

@@ -1,6 +1,5 @@
 //! The `[Install]` section of a unit file (systemd.unit(5)).
 
-use super::model::Setting;
 use super::name::{self, NameKind};
 use super::words;
 
@@ -16,32 +15,40 @@ pub struct Install {
 }
 
 impl Install {
-    /// Collects the settings of the unit called `unit`.
-    pub fn of(unit: &str, settings: &[Setting], version: u32) -> Install {
-        let all = |key: &str| -> Vec<String> {
-            settings
-                .iter()
-                .filter(|s| s.section == "Install" && s.key == key)
-                .flat_map(|s| words::split(&s.value, words::QUOTED).unwrap_or_default())
-                .collect()
+    /// Takes one assignment. Empty ones clear a list, as everywhere.
+    pub fn assign(&mut self, key: &str, value: &str, expand: &dyn Fn(&str) -> Option<String>) {
+        let list = match key {
+            "Alias" => &mut self.aliases,
+            "WantedBy" => &mut self.wanted_by,
+            "RequiredBy" => &mut self.required_by,
+            "UpheldBy" => &mut self.upheld_by,
+            "Also" => &mut self.also,
+            "DefaultInstance" => {
+                self.default_instance = expand(value).filter(|i| !i.is_empty());
+                return;
+            }
+            _ => return,
         };
-        let may_alias = name::unit_type(unit).is_some_and(|t| t.may_alias());
-        let template = name::kind(unit) == Some(NameKind::Template);
-        Install {
-            aliases: if may_alias { all("Alias") } else { Vec::new() },
-            wanted_by: all("WantedBy"),
-            required_by: all("RequiredBy"),
-            upheld_by: if version >= 254 {
-                all("UpheldBy")
-            } else {
-                Vec::new()
-            },
-            also: all("Also"),
-            default_instance: all("DefaultInstance")
-                .pop()
-                .filter(|i| template && !i.is_empty()),
+        if value.is_empty() && key != "Also" {
+            list.clear();
+        }
+        let words = words::split(value, words::QUOTED).unwrap_or_default();
+        list.extend(words.iter().filter_map(|word| expand(word)));
+    }
+
+    /// Drops what a unit of this name cannot have.
+    pub fn finish(&mut self, unit: &str, version: u32) {
+        if !name::unit_type(unit).is_some_and(|t| t.may_alias()) {
+            self.aliases.clear();
+        }
+        if name::kind(unit) != Some(NameKind::Template) {
+            self.default_instance = None;
+        }
+        if version < 254 {
+            self.upheld_by.clear();
         }
     }
+
     /// There is something to enable.
     pub fn has_rules(&self) -> bool {
         [
@@ -53,6 +60,7 @@ impl Install {
         .iter()
         .any(|list| !list.is_empty())
     }
+
     /// Names under which an enabled unit called `unit` is linked.
     pub fn knows(&self, unit: &str, link: &str) -> bool {
         link == unit

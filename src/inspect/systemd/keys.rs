@@ -1,6 +1,6 @@
 //! Which keys a section has, and how assignments of a key add up (systemd.directives(7); the union of systemd 252 and 257).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 /// How several assignments of a key make its value.
@@ -21,8 +21,29 @@ use KeyKind::*;
 
 type Group = &'static [(KeyKind, &'static str)];
 
-/// Kind of a key of a section; `None` for one that systemd does not know.
-pub fn kind(section: &str, key: &str) -> Option<KeyKind> {
+/// Keys that systemd 252 does not know.
+const NEW: &str = "BindLogSockets CoredumpReceive DefaultStartupMemoryLow DeferReactivation \
+     DelegateSubgroup ExtensionImagePolicy FileDescriptorStorePreserve ImportCredential \
+     LogFilterPatterns ManagedOOMMemoryPressureDurationSec MemoryKSM \
+     MemoryPressureThresholdSec MemoryPressureWatch MemoryZSwapMax MemoryZSwapWriteback \
+     MountImagePolicy NFTSet OpenFile PassFileDescriptorsToExec PollLimitBurst \
+     PollLimitIntervalSec PrivatePIDs ReloadSignal RestartMaxDelaySec RestartMode \
+     RestartSteps RootEphemeral RootImagePolicy SetLoginEnvironment StartupMemoryHigh \
+     StartupMemoryLow StartupMemoryMax StartupMemorySwapMax StartupMemoryZSwapMax \
+     SurviveFinalKillSignal UpheldBy WantsMountsFor";
+
+/// Kind of a key of a section; `None` for one that this version of systemd does not know.
+pub fn kind(section: &str, key: &str, version: u32) -> Option<KeyKind> {
+    let found = kind_now(section, key)?;
+    (version > 252 || !is_new(key)).then_some(found)
+}
+
+fn is_new(key: &str) -> bool {
+    static TABLE: OnceLock<HashSet<&str>> = OnceLock::new();
+    TABLE.get_or_init(|| NEW.split(' ').collect()).contains(key)
+}
+
+fn kind_now(section: &str, key: &str) -> Option<KeyKind> {
     static TABLE: OnceLock<HashMap<&str, HashMap<&str, KeyKind>>> = OnceLock::new();
     TABLE
         .get_or_init(|| {
@@ -291,15 +312,17 @@ mod tests {
 
     #[test]
     fn kinds() {
-        assert_eq!(kind("Unit", "After"), Some(Deps));
-        assert_eq!(kind("Unit", "ConditionPathExists"), Some(List));
-        assert_eq!(kind("Service", "ExecStart"), Some(List));
-        assert_eq!(kind("Service", "Type"), Some(Value));
-        assert_eq!(kind("Service", "TTYPath"), Some(Text));
-        assert_eq!(kind("Service", "PrivateDevices"), Some(Flag));
-        assert_eq!(kind("Service", "ConditionPathExists"), None);
-        assert_eq!(kind("Slice", "ExecStart"), None);
-        assert_eq!(kind("Install", "WantedBy"), Some(List));
+        assert_eq!(kind("Unit", "After", 252), Some(Deps));
+        assert_eq!(kind("Unit", "ConditionPathExists", 252), Some(List));
+        assert_eq!(kind("Service", "ExecStart", 252), Some(List));
+        assert_eq!(kind("Service", "Type", 252), Some(Value));
+        assert_eq!(kind("Service", "TTYPath", 252), Some(Text));
+        assert_eq!(kind("Service", "PrivateDevices", 252), Some(Flag));
+        assert_eq!(kind("Service", "ConditionPathExists", 252), None);
+        assert_eq!(kind("Slice", "ExecStart", 252), None);
+        assert_eq!(kind("Install", "WantedBy", 252), Some(List));
+        assert_eq!(kind("Install", "UpheldBy", 252), None);
+        assert_eq!(kind("Unit", "WantsMountsFor", 257), Some(Deps));
     }
 
     #[test]

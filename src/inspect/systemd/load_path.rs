@@ -291,26 +291,19 @@ impl LoadPath {
             .collect()
     }
 
+    /// Drop-ins in `<name>.d` of exactly these names, sorted by file name, of equal ones only the best.
+    pub fn own_drop_ins(&self, tree: &Tree, names: &[&str]) -> Vec<String> {
+        let mut dirs = Vec::new();
+        for name in names {
+            self.add_dirs(&mut dirs, &[(*name).to_owned()], ".d");
+        }
+        list_files(tree, &dirs, ".conf")
+    }
+
     /// Files below `<name><suffix>/` for a unit with these names, in the order in which they apply: sorted by file name, of equal
     /// ones only the one in the best directory. With `ending`, only files with that ending.
     pub fn drop_ins(&self, tree: &Tree, names: &[&str], suffix: &str, ending: &str) -> Vec<String> {
-        let mut files: BTreeMap<String, String> = BTreeMap::new();
-        for dir in self.drop_in_dirs(names, suffix) {
-            let Some(canonical) = tree.canonical_dir(&dir) else {
-                continue;
-            };
-            let Some(entries) = tree.list(&canonical) else {
-                continue;
-            };
-            for entry in entries.iter() {
-                if entry.name.ends_with(ending) && !is_backup(&entry.name) {
-                    files
-                        .entry(entry.name.clone())
-                        .or_insert_with(|| tree::join(&canonical, &entry.name));
-                }
-            }
-        }
-        files.into_values().collect()
+        list_files(tree, &self.drop_in_dirs(names, suffix), ending)
     }
 
     /// Drop-in directories that exist, most specific first.
@@ -363,6 +356,27 @@ impl LoadPath {
         }
         names
     }
+}
+
+/// Files of directories by name; of equal names only the first directory's.
+fn list_files(tree: &Tree, dirs: &[String], ending: &str) -> Vec<String> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for dir in dirs {
+        let Some(canonical) = tree.canonical_dir(dir) else {
+            continue;
+        };
+        let Some(entries) = tree.list(&canonical) else {
+            continue;
+        };
+        for entry in entries.iter() {
+            if entry.name.ends_with(ending) && !is_backup(&entry.name) {
+                files
+                    .entry(entry.name.clone())
+                    .or_insert_with(|| tree::join(&canonical, &entry.name));
+            }
+        }
+    }
+    files.into_values().collect()
 }
 
 /// `a-b-c` → `a-b-`, `a-`.

@@ -61,6 +61,8 @@ pub struct Manager<'a> {
     mounts_done: usize,
     default_stdout: String,
     default_stderr: String,
+    /// Units below this index get no further dependencies.
+    frozen: Id,
     /// A bound was hit; the graph is not complete.
     pub overflow: bool,
 }
@@ -85,6 +87,7 @@ impl<'a> Manager<'a> {
             mounts_done: 0,
             default_stdout: conf("DefaultStandardOutput", "journal"),
             default_stderr: conf("DefaultStandardError", "inherit"),
+            frozen: 0,
             overflow: false,
         };
         for name in ["-.slice", "system.slice", "init.scope", "-.mount"] {
@@ -175,6 +178,7 @@ impl<'a> Manager<'a> {
             .map(|n| (*n).to_owned())
             .collect();
         let first = self.nodes.len();
+        self.frozen = first;
         for name in names {
             self.refer(&name, false);
         }
@@ -186,13 +190,13 @@ impl<'a> Manager<'a> {
 
     fn load(&mut self, id: Id) {
         let name = self.nodes[id].name.clone();
-        let loaded = self.loader.load(&name);
+        let mut loaded = self.loader.load(&name);
         let unit_type = self.nodes[id].unit_type;
         let perpetual = super::unit::is_perpetual(&name);
         self.nodes[id].default_dependencies =
             !perpetual && loaded.flag("Unit", "DefaultDependencies", true);
-        let state = loaded.load;
-        let declared = loaded.declared.clone();
+        let (state, refused_late) = (loaded.load, loaded.refused_late);
+        let declared = std::mem::take(&mut loaded.declared);
         self.nodes[id].loaded = loaded;
         if name::kind(&name) == Some(name::NameKind::Template) {
             return;
@@ -200,13 +204,11 @@ impl<'a> Manager<'a> {
         for dependency in &declared {
             self.declare(id, dependency);
         }
-        if matches!(
-            state,
-            LoadState::Loaded | LoadState::Masked | LoadState::BadSetting
-        ) {
+        let complete = state == LoadState::Loaded || refused_late;
+        if complete || (state == LoadState::Masked && self.version() < 256) {
             self.add_links(id);
         }
-        if matches!(state, LoadState::Loaded | LoadState::BadSetting) {
+        if complete {
             self.add_implicit(id, unit_type);
         }
     }
@@ -214,7 +216,7 @@ impl<'a> Manager<'a> {
     /// Adds a dependency. One on the unit itself, or of a kind that the units do not allow, is dropped as systemd drops it.
     fn add(&mut self, from: Id, kind: DependencyKind, other: Id, reason: &Reason) {
         use UnitType::*;
-        if from == other {
+        if from == other || from < self.frozen {
             return;
         }
         let (a, b) = (self.nodes[from].unit_type, self.nodes[other].unit_type);
@@ -361,8 +363,12 @@ impl<'a> Manager<'a> {
     /// Refers to the mount units of all needed paths and their parents.
     fn queue_mounts(&mut self) {
         while self.mounts_done < self.mounts_for.len() {
-            let path = self.mounts_for[self.mounts_done].1.clone();
+            let (id, path, ..) = &self.mounts_for[self.mounts_done];
+            let (id, path) = (*id, path.clone());
             self.mounts_done += 1;
+            if self.nodes[id].loaded.load != LoadState::Loaded {
+                continue;
+            }
             for prefix in prefixes(&path) {
                 if let Some(mount) = name::from_path(prefix, UnitType::Mount) {
                     self.unit(&mount);
@@ -431,17 +437,19 @@ impl<'a> Manager<'a> {
         }
     }
 
-    /// Edges of a unit as facts.
-    pub fn dependencies(&self, id: Id) -> Vec<Dependency> {
-        self.nodes[id]
-            .edges
-            .iter()
+    /// Hands a unit out as facts; its dependencies and settings are gone from here afterwards.
+    pub fn take(&mut self, id: Id) -> (Loaded, Vec<Dependency>) {
+        let loaded = std::mem::replace(&mut self.nodes[id].loaded, Loaded::pending());
+        let edges = std::mem::take(&mut self.nodes[id].edges);
+        let dependencies = edges
+            .into_iter()
             .map(|edge| Dependency {
                 kind: edge.kind,
                 other: self.nodes[edge.other].name.clone(),
-                reason: edge.reason.clone(),
+                reason: edge.reason,
             })
-            .collect()
+            .collect();
+        (loaded, dependencies)
     }
 }
 

@@ -117,6 +117,14 @@ pub fn is_bind(fs_type: &str, list: &str) -> bool {
     has(list, &["bind", "rbind"]) || matches!(fs_type, "bind" | "rbind")
 }
 
+/// A type whose quotas are checked and switched on from outside (`fstype_needs_quota`).
+pub fn needs_quota(fs_type: &str) -> bool {
+    matches!(
+        fs_type,
+        "ext2" | "ext3" | "ext4" | "reiserfs" | "jfs" | "f2fs"
+    )
+}
+
 /// A mount that is left alone at shutdown, and so has no default dependencies (`fstab_is_extrinsic`).
 pub fn is_extrinsic(mount_point: &str, list: &str, version: u32) -> bool {
     let below = |root: &str| {

@@ -1,12 +1,12 @@
 //! Presets (systemd.preset(5)): which units are enabled when the image boots for the first time.
 
 use super::Inputs;
-use super::enablement::Enablement;
 use super::generators::words;
 use super::install::Install;
 use super::load_path::{self, LoadPath, Lookup};
 use super::name::{self, NameKind};
 use super::tree::{self, Found, Maker, Overlay, Tree};
+use super::unit::Loader;
 use crate::inspect::cmdline::same_key;
 use crate::inspect::filesystem::{CONFIG_CAP, FileSystem};
 use crate::inspect::fnmatch;
@@ -151,12 +151,7 @@ pub fn is_first_boot(fs: &dyn FileSystem, inputs: &Inputs) -> bool {
 }
 
 /// The links that PID 1 makes on a first boot: every unit file that the presets do not disable is enabled.
-pub(super) fn apply(
-    tree: &Tree,
-    path: &LoadPath,
-    presets: &Presets,
-    enablement: &Enablement,
-) -> Overlay {
+pub(super) fn apply(tree: &Tree, path: &LoadPath, presets: &Presets, loader: &Loader) -> Overlay {
     let mut overlay = Overlay::default();
     let mut done = BTreeSet::new();
     for unit in path.unit_files().into_keys() {
@@ -184,7 +179,7 @@ pub(super) fn apply(
         };
         while let Some(unit) = queue.pop() {
             if done.insert(unit.clone()) {
-                queue.extend(enable(&mut overlay, tree, path, enablement, &unit, &maker));
+                queue.extend(enable(&mut overlay, tree, path, loader, &unit, &maker));
             }
         }
     }
@@ -196,7 +191,7 @@ fn enable(
     overlay: &mut Overlay,
     tree: &Tree,
     path: &LoadPath,
-    enablement: &Enablement,
+    loader: &Loader,
     unit: &str,
     maker: &Maker,
 ) -> Vec<String> {
@@ -209,7 +204,7 @@ fn enable(
         }
         _ => return Vec::new(),
     };
-    let Some(install) = enablement.install(unit) else {
+    let Some(install) = loader.install(unit, &file) else {
         return Vec::new();
     };
     for alias in &install.aliases {

@@ -145,10 +145,10 @@ impl Reader<'_> {
         if line.is_empty() {
             return true;
         }
-        // Bytes that were not UTF-8 came in as replacement characters; systemd skips such a line.
+        // Bytes that were not UTF-8 came in as replacement characters; systemd gives up on the whole file.
         if line.contains('\u{fffd}') {
-            self.complain("line is not valid UTF-8, ignored", number);
-            return true;
+            self.fatal("line is not valid UTF-8", number);
+            return false;
         }
         if let Some(header) = line.strip_prefix('[') {
             let Some(name) = header.strip_suffix(']') else {

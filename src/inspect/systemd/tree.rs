@@ -92,6 +92,7 @@ pub struct Tree<'a> {
     overlay: Overlay,
     listings: RefCell<HashMap<String, Option<Rc<Vec<DirEntry>>>>>,
     canonical: RefCell<HashMap<String, Option<String>>>,
+    links: RefCell<HashMap<String, Option<String>>>,
     files: RefCell<HashMap<String, Result<Arc<SourceFile>>>>,
     bytes: RefCell<u64>,
 }
@@ -147,6 +148,7 @@ impl<'a> Tree<'a> {
             overlay: Overlay::default(),
             listings: RefCell::default(),
             canonical: RefCell::default(),
+            links: RefCell::default(),
             files: RefCell::default(),
             bytes: RefCell::default(),
         }
@@ -155,16 +157,20 @@ impl<'a> Tree<'a> {
     pub fn fs(&self) -> &'a dyn FileSystem {
         self.fs
     }
-    /// Puts further files above the image. Listings read so far are forgotten.
+    /// Puts further files above the image. Listings of the directories that they appear in are forgotten.
     pub fn extend(&mut self, overlay: Overlay) {
         for (dir, nodes) in overlay.dirs {
+            let mut above = dir.as_str();
+            while above != "/" {
+                self.listings.get_mut().remove(above);
+                self.canonical.get_mut().remove(above);
+                above = split(above).0;
+            }
             let below = self.overlay.dirs.entry(dir).or_default();
             for (name, node) in nodes {
                 below.entry(name).or_insert(node);
             }
         }
-        self.listings.get_mut().clear();
-        self.canonical.get_mut().clear();
     }
     /// Who made a file that is not in the image.
     pub fn maker(&self, path: &str) -> Option<&Maker> {
@@ -241,10 +247,18 @@ impl<'a> Tree<'a> {
     /// Target text of a symbolic link.
     pub fn link(&self, path: &str) -> Option<String> {
         match self.overlay.get(path) {
-            Some((Node::Link(target), _)) => Some(target.clone()),
-            Some(_) => None,
-            None => self.fs.read_link(path).ok(),
+            Some((Node::Link(target), _)) => return Some(target.clone()),
+            Some(_) => return None,
+            None => {}
         }
+        if let Some(known) = self.links.borrow().get(path) {
+            return known.clone();
+        }
+        let target = self.fs.read_link(path).ok();
+        self.links
+            .borrow_mut()
+            .insert(path.to_owned(), target.clone());
+        target
     }
 
     /// Where a symbolic link points: the directory resolved, the last component not followed.
@@ -288,13 +302,14 @@ impl<'a> Tree<'a> {
     }
 
     fn is_empty(&self, path: &str) -> bool {
-        match self.overlay.get(path) {
-            Some((Node::File(source), _)) => source.text.is_empty(),
-            _ => match self.files.borrow().get(path) {
-                Some(Ok(source)) => source.text.is_empty(),
-                _ => self.fs.symlink_metadata(path).is_ok_and(|m| m.size == 0),
-            },
+        if let Some((Node::File(source), _)) = self.overlay.get(path) {
+            return source.text.is_empty();
         }
+        // Units and drop-ins are read anyway, which saves a look-up of their size.
+        if super::name::kind(split(path).1).is_some() || path.ends_with(".conf") {
+            return self.read(path).is_ok_and(|source| source.text.is_empty());
+        }
+        self.fs.symlink_metadata(path).is_ok_and(|m| m.size == 0)
     }
 
     /// A small text file; links are followed by the file system.

@@ -5,10 +5,11 @@ mod command;
 mod settings;
 pub(super) mod verify;
 
+use super::install::Install;
 use super::load_path::{LoadPath, Lookup};
 use super::model::{LoadState, Setting, UnitProblem};
 use super::name::{self, UnitType};
-use super::specifier::Host;
+use super::specifier::{self, Context, Host, Table};
 use super::syntax::{self, Parsed};
 use super::tree::{Found, Tree};
 use crate::inspect::error::ErrorKind;
@@ -39,6 +40,8 @@ pub struct Declared {
 pub struct Loaded {
     /// Load state.
     pub load: LoadState,
+    /// Refused although all files could be read: what follows from its settings has been worked out before.
+    pub refused_late: bool,
     /// Where the fragment lies.
     pub fragment: Option<Location>,
     /// Its text.
@@ -63,6 +66,7 @@ impl Loaded {
     fn new(load: LoadState) -> Self {
         Loaded {
             load,
+            refused_late: false,
             fragment: None,
             source: None,
             drop_ins: Vec::new(),
@@ -158,6 +162,40 @@ impl<'a> Loader<'a> {
         Ok(file)
     }
 
+    /// The `[Install]` section of a unit file and of the drop-ins that count for it (those of the name and its template); `None` when a
+    /// file cannot be parsed.
+    pub fn install(&self, id: &str, path: &str) -> Option<Install> {
+        let unit_type = name::unit_type(id)?;
+        let mut files = vec![self.tree.resolve(path).0];
+        let template = name::template(id).filter(|t| t != id);
+        let names: Vec<&str> = std::iter::once(id).chain(template.as_deref()).collect();
+        for drop_in in self.path.own_drop_ins(self.tree, &names) {
+            match self.tree.resolve(&drop_in) {
+                (real, Found::File) => files.push(real),
+                _ => continue,
+            }
+        }
+        let mut install = Install::default();
+        for file in files {
+            let file = self.parse(&file, unit_type).ok()?;
+            if file.1.complaints.iter().any(|c| c.fatal) {
+                return None;
+            }
+            for a in file.1.assignments.iter().filter(|a| a.section == "Install") {
+                install.assign(&a.key, &a.value, &|text| {
+                    let context = Context {
+                        unit: id,
+                        fragment: Some(path),
+                        host: self.host,
+                    };
+                    specifier::expand(text, Table::Name, context).ok()
+                });
+            }
+        }
+        install.finish(id, self.version);
+        Some(install)
+    }
+
     /// Loads the unit whose own name is `id`; templates give a unit without an instance.
     pub fn load(&self, id: &str) -> Loaded {
         let Some(unit_type) = name::unit_type(id) else {
@@ -177,7 +215,9 @@ impl<'a> Loader<'a> {
         if unit.load == LoadState::Masked && is_perpetual(id) {
             unit.load = LoadState::Loaded;
         }
-        if matches!(unit.load, LoadState::Loaded | LoadState::Masked) {
+        // Older versions read the drop-ins of masked units too.
+        if unit.load == LoadState::Loaded || (unit.load == LoadState::Masked && self.version < 256)
+        {
             self.load_drop_ins(id, unit_type, &mut unit);
         }
         if unit.load == LoadState::Loaded {

@@ -284,6 +284,7 @@ fn add_mount(run: &mut Run, mut line: Line, maker: &Maker) {
     run.file(&format!("{NORMAL}/{unit}"), text, maker);
     device_drop_ins(run, &line, maker);
     hook_up(run, &line, &unit, target, maker);
+    quota(run, &line, &unit, target, maker);
     let automount = if line.automount {
         name::with_type(&unit, UnitType::Automount)
     } else {
@@ -361,6 +362,44 @@ fn hook_up(run: &mut Run, line: &Line, unit: &str, target: &str, maker: &Maker) 
         );
         run.file(&format!("{NORMAL}/{service}"), text, maker);
         run.pull_in(NORMAL, unit, "wants", &service, maker);
+    }
+}
+
+/// Quota options (systemd ≥ 254; before, the mount unit itself asked for the services).
+fn quota(run: &mut Run, line: &Line, unit: &str, target: &str, maker: &Maker) {
+    let names = [
+        "usrquota",
+        "grpquota",
+        "quota",
+        "usrjquota",
+        "grpjquota",
+        "prjquota",
+    ];
+    if run.version < 254
+        || !options::has(&line.options, &names)
+        || !options::needs_quota(&line.fs_type)
+    {
+        return;
+    }
+    let Some(point) = name::escape_path(&line.at) else {
+        return;
+    };
+    for service in ["systemd-quotacheck", "quotaon"] {
+        if line.at == "/" {
+            let root = run.shipped(&format!("{service}-root.service"));
+            run.pull_in(NORMAL, "local-fs.target", "wants", &root, maker);
+            continue;
+        }
+        let instance = format!("{service}@{point}.service");
+        let template = run.shipped(&format!("{service}@.service"));
+        let order = format!("[Unit]\nAfter={instance}\n");
+        run.file(
+            &format!("{NORMAL}/{target}.d/50-order-{instance}.conf"),
+            order,
+            maker,
+        );
+        let link = format!("{NORMAL}/{unit}.wants/{instance}");
+        run.overlay.link(&link, &template, maker.clone());
     }
 }
 

@@ -1,7 +1,6 @@
 //! `systemd-ssh-generator` (systemd ≥ 256): sockets for sshd, when it is installed.
 
 use super::{NORMAL, Run};
-use crate::inspect::systemd::load_path::Lookup;
 use crate::inspect::systemd::tree::Maker;
 
 /// Where programs are looked for.
@@ -25,9 +24,9 @@ pub fn generate(run: &mut Run) {
         why: "sshd is installed".into(),
         origin: None,
     };
-    let template = match run.path.lookup("sshd@x.service") {
-        Lookup::Fragment { path, .. } => path,
-        _ => {
+    let template = match run.native_unit("sshd@.service") {
+        Some(path) => path,
+        None => {
             let path = format!("{NORMAL}/sshd-generated@.service");
             let text = format!(
                 "[Unit]\nDescription=OpenSSH Per-Connection Server Daemon\n\n[Service]\nExecStart=-{sshd} -i\nStandardInput=socket\n\

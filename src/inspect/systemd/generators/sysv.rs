@@ -2,7 +2,7 @@
 
 use super::{LATE, Run};
 use crate::inspect::filesystem::{CONFIG_CAP, FileKind};
-use crate::inspect::systemd::load_path::{Lookup, is_backup};
+use crate::inspect::systemd::load_path::is_backup;
 use crate::inspect::systemd::name::{self, UnitType};
 use crate::inspect::systemd::tree::Maker;
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ fn enumerate(run: &Run) -> BTreeMap<String, Script> {
             continue;
         };
         // A mask or an alias counts as a unit too.
-        if run.path.lookup(&unit) != Lookup::NotFound {
+        if run.native_unit(&unit).is_some() {
             continue;
         }
         scripts.entry(unit).or_insert(Script {

@@ -174,11 +174,7 @@ impl Manager<'_> {
             &list,
             &["usrquota", "grpquota", "quota", "usrjquota", "grpjquota"],
         );
-        let quota_type = fs_type.is_empty()
-            || matches!(
-                fs_type.as_str(),
-                "ext2" | "ext3" | "ext4" | "reiserfs" | "jfs" | "f2fs"
-            );
+        let quota_type = fs_type.is_empty() || options::needs_quota(&fs_type);
         if from_file && self.version() < 254 && quota && quota_type && !bind {
             for service in ["systemd-quotacheck.service", "quotaon.service"] {
                 self.add_named(id, &[Before, Wants], service, &Reason::Implicit);
@@ -263,9 +259,11 @@ impl Manager<'_> {
             }
             return;
         }
-        let given = self
-            .text(id, section, "Slice")
-            .filter(|s| name::unit_type(s) == Some(UnitType::Slice));
+        let given = self.text(id, section, "Slice");
+        if let Some(given) = &given {
+            self.unit(given);
+        }
+        let given = given.filter(|s| name::unit_type(s) == Some(UnitType::Slice));
         let default = match name::instance(&unit) {
             Some(_) => format!("system-{}.slice", name::escape(name::prefix(&unit))),
             None if matches!(unit.as_str(), "init.scope" | "-.mount") || self.is_extrinsic(id) => {
@@ -273,12 +271,13 @@ impl Manager<'_> {
             }
             None => "system.slice".into(),
         };
-        self.add_named(
-            id,
-            &[Slice, After, Requires],
-            &given.unwrap_or(default),
-            &Reason::Implicit,
-        );
+        let slice = given.unwrap_or(default);
+        // A unit that is refused afterwards is in its slice, and not ordered after it.
+        let kinds: &[DependencyKind] = match self.nodes[id].loaded.refused_late {
+            true => &[Slice],
+            false => &[Slice, After, Requires],
+        };
+        self.add_named(id, kinds, &slice, &Reason::Implicit);
     }
 
     /// A mount that systemd leaves alone.

@@ -51,7 +51,7 @@ impl Builder<'_, '_> {
 
     /// Takes one assignment; the state of a unit that is refused because of it.
     pub fn assign(&mut self, a: &Assignment) -> Option<LoadState> {
-        let Some(kind) = keys::kind(&a.section, &a.key) else {
+        let Some(kind) = keys::kind(&a.section, &a.key, self.loader.version) else {
             if !a.key.starts_with("X-") {
                 self.complain(
                     a.line,

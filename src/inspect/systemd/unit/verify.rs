@@ -12,19 +12,35 @@ pub fn verify(id: &str, unit_type: UnitType, version: u32, unit: &mut Loaded) {
     }
     let refused = match unit_type {
         UnitType::Service => service(unit, version),
-        UnitType::Socket => socket(unit, version),
+        UnitType::Socket => socket(unit),
         UnitType::Timer => timer(unit),
         UnitType::Path => path(unit),
         UnitType::Mount if !is_perpetual(id) => mount(id, unit, version),
         UnitType::Automount => automount(id, unit),
-        UnitType::Swap => swap(id, unit, version),
+        UnitType::Swap => swap(id, unit),
         UnitType::Slice => slice(id, unit),
         _ => None,
     };
-    if let Some(message) = refused {
+    let early = if version >= 256 {
+        contexts(unit_type, unit)
+    } else {
+        None
+    };
+    if let Some(message) = early.or(refused) {
         unit.problems.push(problem(message, None, true));
         unit.load = LoadState::BadSetting;
+        unit.refused_late = early.is_none();
     }
+}
+
+/// Newer versions check this before they work out what follows from the settings (`unit_verify_contexts`).
+fn contexts(unit_type: UnitType, unit: &Loaded) -> Option<&'static str> {
+    let section = unit_type.section()?;
+    let home = unit.value(section, "WorkingDirectory") == Some("~");
+    if home && unit.flag(section, "DynamicUser", false) {
+        return Some("WorkingDirectory=~ is not allowed with DynamicUser=yes");
+    }
+    pam_kill(unit, section, true)
 }
 
 /// The type of a service, given or inferred.
@@ -97,20 +113,14 @@ fn service(unit: &Loaded, version: u32) -> Option<&'static str> {
     if service_type(unit, version) == "dbus" && unit.value("Service", "BusName").is_none() {
         return Some("service is of Type=dbus but has no BusName=");
     }
-    let kill = unit.value("Service", "KillMode").unwrap_or("control-group");
-    if version < 253
-        && unit.value("Service", "PAMName").is_some()
-        && !matches!(kill, "control-group" | "mixed")
-    {
-        return Some("PAMName= needs KillMode=control-group or mixed");
-    }
-    None
+    pam_kill(unit, "Service", true)
 }
 
-fn pam_kill(unit: &Loaded, section: &str, version: u32) -> Option<&'static str> {
+fn pam_kill(unit: &Loaded, section: &str, allow_mixed: bool) -> Option<&'static str> {
     let kill = unit.value(section, "KillMode").unwrap_or("control-group");
-    (version < 253 && unit.value(section, "PAMName").is_some() && kill != "control-group")
-        .then_some("PAMName= needs KillMode=control-group")
+    let fine = kill == "control-group" || (allow_mixed && kill == "mixed");
+    (unit.value(section, "PAMName").is_some() && !fine)
+        .then_some("PAMName= needs KillMode=control-group or mixed")
 }
 
 /// `Listen…=` keys of a socket.
@@ -127,7 +137,7 @@ pub fn has_non_accepting_socket(unit: &Loaded) -> bool {
         || listens(unit).any(|(key, _)| !matches!(key, "ListenStream" | "ListenSequentialPacket"))
 }
 
-fn socket(unit: &Loaded, version: u32) -> Option<&'static str> {
+fn socket(unit: &Loaded) -> Option<&'static str> {
     if listens(unit).next().is_none() {
         return Some("socket has no Listen…= setting");
     }
@@ -141,7 +151,7 @@ fn socket(unit: &Loaded, version: u32) -> Option<&'static str> {
     if accept && unit.value("Socket", "Service").is_some() {
         return Some("Service= is not supported with Accept=yes");
     }
-    if let Some(refused) = pam_kill(unit, "Socket", version) {
+    if let Some(refused) = pam_kill(unit, "Socket", false) {
         return Some(refused);
     }
     let nodes = listens(unit).filter(|(key, value)| {
@@ -224,7 +234,7 @@ fn mount(id: &str, unit: &Loaded, version: u32) -> Option<&'static str> {
     if unit.value("Mount", "What").is_none() {
         return Some("What= is missing");
     }
-    pam_kill(unit, "Mount", version)
+    pam_kill(unit, "Mount", false)
 }
 
 fn automount(id: &str, unit: &Loaded) -> Option<&'static str> {
@@ -238,7 +248,7 @@ fn automount(id: &str, unit: &Loaded) -> Option<&'static str> {
         .then_some("Where= does not match the unit's name")
 }
 
-fn swap(id: &str, unit: &Loaded, version: u32) -> Option<&'static str> {
+fn swap(id: &str, unit: &Loaded) -> Option<&'static str> {
     let what = unit
         .value("Swap", "What")
         .map(str::to_owned)
@@ -247,7 +257,7 @@ fn swap(id: &str, unit: &Loaded, version: u32) -> Option<&'static str> {
     if named.as_deref() != Some(id) {
         return Some("What= does not match the unit's name");
     }
-    pam_kill(unit, "Swap", version)
+    pam_kill(unit, "Swap", false)
 }
 
 fn slice(id: &str, unit: &Loaded) -> Option<&'static str> {
