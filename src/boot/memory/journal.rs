@@ -6,7 +6,9 @@ pub mod entry;
 pub(crate) mod fake;
 pub mod file;
 pub mod follow;
+pub mod image;
 pub mod payload;
+pub mod scan;
 #[cfg(test)]
 mod tests;
 

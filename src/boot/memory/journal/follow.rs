@@ -151,31 +151,38 @@ impl Recovered {
     }
 }
 
-/// Everything in memory that stands still: all files, and incomplete entries, too.
+/// Everything in memory that stands still: all files, and incomplete entries, too. `None` when the page structures cannot be found.
 pub fn recover(log: &Log) -> Option<Recovered> {
     let mut follower = JournalFollower::new(log)?;
     follower.search();
+    let pages = follower.files.iter().map(|f| f.journal.bytes().pages());
+    let pages = pages.sum::<usize>() as u64;
+    let files = follower.files.iter_mut().map(|f| f.journal.entries());
+    let mut recovered = merge(files.collect());
+    recovered.stats.pages = pages;
+    Some(recovered)
+}
+
+/// The entries of several files, each once: of copies the most complete.
+pub fn merge(files: Vec<Vec<Entry>>) -> Recovered {
     let mut recovered = Recovered::default();
-    let mut copies = HashMap::new();
-    for file in &mut follower.files {
-        recovered.stats.files += 1;
-        recovered.stats.pages += file.journal.bytes().pages() as u64;
-        for entry in file.journal.entries() {
-            match copies.entry(entry.identity()) {
-                MapEntry::Vacant(place) => {
-                    place.insert(recovered.entries.len());
-                    recovered.entries.push(entry);
-                }
-                MapEntry::Occupied(place) => {
-                    recovered.stats.copies += 1;
-                    let known = &mut recovered.entries[*place.get()];
-                    if entry.lost < known.lost {
-                        *known = entry;
-                    }
+    recovered.stats.files = files.len() as u64;
+    let mut places = HashMap::new();
+    for entry in files.into_iter().flatten() {
+        match places.entry(entry.identity()) {
+            MapEntry::Vacant(place) => {
+                place.insert(recovered.entries.len());
+                recovered.entries.push(entry);
+            }
+            MapEntry::Occupied(place) => {
+                recovered.stats.copies += 1;
+                let known = &mut recovered.entries[*place.get()];
+                if entry.lost < known.lost {
+                    *known = entry;
                 }
             }
         }
     }
     recovered.stats.incomplete = recovered.entries.iter().filter(|e| e.lost > 0).count() as u64;
-    Some(recovered.finish())
+    recovered.finish()
 }
