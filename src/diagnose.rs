@@ -5,11 +5,18 @@ pub mod candidate;
 pub mod conclusive;
 pub mod decide;
 pub mod device;
+pub mod explain;
+mod host;
+pub mod jobs;
 pub mod patterns;
+mod progress;
 pub mod reached;
-pub mod unit_cause;
+mod reconsider;
+mod shell;
+pub mod unit;
 pub mod unit_outcome;
 pub mod verdict;
+pub mod words;
 
 use crate::boot::names::Names;
 use crate::boot::outcome::Ended;
@@ -56,6 +63,8 @@ pub struct Case<'a> {
     pub blind: &'a [String],
     /// Why the watching ended; none for saved logs.
     pub ended: Option<&'a Ended>,
+    /// QEMU's argument vector; empty for saved logs.
+    pub command: &'a [String],
 }
 
 pub use conclusive::{Conclusion, conclusive};

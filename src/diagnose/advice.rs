@@ -1,18 +1,22 @@
-//! What to do about causes that only a boot can show. Causes that a rule describes take the rule's own fix.
+//! What to do about a cause: what inspect found says it for this image, the rule for all, and a table for what no rule describes.
 
 use super::Predicted;
+use crate::rules::builtin;
 
-/// The fix for a cause: the finding's when inspect has one, else the rule's, else this table's.
+/// The fix for a cause.
 pub fn fix(cause: &str, predicted: &[Predicted]) -> Option<String> {
-    predicted
+    let found = predicted
         .iter()
         .find(|p| p.rule == cause)
-        .and_then(|p| p.fix.clone())
+        .and_then(|p| p.fix.clone());
+    found
         .or_else(|| {
-            BOOT_ONLY
-                .iter()
-                .find(|(id, _)| *id == cause)
-                .map(|(_, fix)| (*fix).to_owned())
+            let table = BOOT_ONLY.iter().find(|(id, _)| *id == cause)?;
+            Some(table.1.to_owned())
+        })
+        .or_else(|| {
+            let rule = builtin::rules().into_iter().find(|r| r.id == cause)?;
+            Some(rule.fix.image)
         })
 }
 
@@ -48,7 +52,7 @@ const BOOT_ONLY: &[(&str, &str)] = &[
     ),
     (
         "memory-too-small",
-        "give the guest more memory with --memory",
+        "give the guest more memory with --memory or -m",
     ),
     (
         "image-unopenable",
@@ -57,6 +61,11 @@ const BOOT_ONLY: &[(&str, &str)] = &[
     (
         "qemu-device-unknown",
         "update QEMU, or drop the argument it does not know",
+    ),
+    ("qemu-exited", "read QEMU's own message in the timeline"),
+    (
+        "firmware-assertion",
+        "try another OVMF build with --ovmf-code and --ovmf-vars",
     ),
     (
         "loader-crashed",
@@ -67,16 +76,36 @@ const BOOT_ONLY: &[(&str, &str)] = &[
         "read the kernel log in the timeline above the panic",
     ),
     (
+        "guest-reset",
+        "boot with panic=0 so that a panic stays visible, and read the end of the kernel log",
+    ),
+    (
         "init-killed",
         "check that init's program, its dynamic loader and its libraries are in the root file system",
+    ),
+    (
+        "systemd-frozen",
+        "read the last messages of PID 1 in the timeline",
     ),
     (
         "emergency-mode",
         "read which unit failed before emergency mode in the timeline, and repair or remove it",
     ),
     (
-        "default-target-missing",
-        "let /etc/systemd/system/default.target point at multi-user.target",
+        "mount-failed",
+        "repair the mount's line in /etc/fstab, or give it nofail",
+    ),
+    (
+        "systemd-api-mounts",
+        "the kernel lacks devtmpfs, tmpfs or cgroups, or the root file system lacks their mount points",
+    ),
+    (
+        "console-not-given",
+        "give QEMU `-device virtio-serial -chardev socket,id=shell,… -device virtconsole,chardev=shell`",
+    ),
+    (
+        "device-too-late",
+        "raise DefaultDeviceTimeoutSec=, or find in the timeline what keeps udev busy for so long",
     ),
     (
         "stdio-setup-failed",
@@ -91,7 +120,15 @@ const BOOT_ONLY: &[(&str, &str)] = &[
         "read what the script wrote to its journal, in the timeline",
     ),
     (
-        "systemd-api-mounts",
-        "the kernel lacks devtmpfs, tmpfs or cgroups, or the root file system lacks their mount points",
+        "script-silent",
+        "find out what the script waits for; boot with --unit to see its last words",
+    ),
+    (
+        "shell-no-answer",
+        "look at what came instead of an answer, and keep everything but the shell away from the device",
+    ),
+    (
+        "timeout",
+        "raise --timeout; without KVM a boot takes many times longer",
     ),
 ];

@@ -3,6 +3,7 @@
 use super::patterns::{Hit, Weight};
 use super::verdict::{Blame, Confidence, Evidence};
 use super::{Case, Predicted};
+use crate::boot::stages::Stages;
 use crate::boot::timeline::{Observation, Source};
 use crate::critical_point::CriticalPoint;
 use crate::stage::Stage;
@@ -10,7 +11,7 @@ use crate::stage::Stage;
 /// A possible cause with its evidence.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Stage whose work failed.
+    /// The stage that is not completed.
     pub stage: Stage,
     /// Critical point; none when it could not be told.
     pub critical_point: Option<CriticalPoint>,
@@ -31,65 +32,97 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// From a line that matched the table.
-    pub fn from_hit(hit: &Hit) -> Candidate {
-        let blame = match (hit.pattern.stage, hit.pattern.cause) {
-            (
-                Stage::Host,
-                "vde-socket-missing"
-                | "cpu-host-without-kvm"
-                | "firmware-pair-mismatch"
-                | "qemu-device-unknown",
-            ) => Blame::Launch,
-            (_, "memory-too-small") => Blame::Launch,
-            (Stage::Host, _) => Blame::Host,
-            _ => Blame::Image,
-        };
+    /// An observed cause that the image is to blame for.
+    pub fn new(
+        stage: Stage,
+        critical_point: impl Into<Option<CriticalPoint>>,
+        cause_id: &str,
+        cause: impl Into<String>,
+    ) -> Candidate {
         Candidate {
-            stage: hit.pattern.stage,
-            critical_point: Some(hit.pattern.critical_point),
-            cause_id: hit.pattern.cause.to_owned(),
-            cause: hit.sentence.clone(),
-            blame,
-            confidence: Confidence::Observed,
-            specific: hit.pattern.specific,
-            evidence: vec![evidence_of_hit(hit)],
-            t: hit.t,
-        }
-    }
-
-    /// From what inspect said, when the boot itself said nothing.
-    pub fn from_prediction(predicted: &Predicted) -> Candidate {
-        Candidate {
-            stage: predicted.stage,
-            critical_point: Some(predicted.critical_point),
-            cause_id: predicted.rule.clone(),
-            cause: predicted.message.clone(),
+            stage,
+            critical_point: critical_point.into(),
+            cause_id: cause_id.to_owned(),
+            cause: cause.into(),
             blame: Blame::Image,
-            confidence: Confidence::Inferred,
-            specific: 0,
-            evidence: vec![evidence_of_prediction(predicted)],
+            confidence: Confidence::Observed,
+            specific: 5,
+            evidence: Vec::new(),
             t: 0.0,
         }
     }
 
-    /// A finding about the same critical point says more exactly what the boot only showed the effect of.
-    pub fn refine(&mut self, predicted: &Predicted) {
-        self.cause_id.clone_from(&predicted.rule);
-        self.cause.clone_from(&predicted.message);
+    /// Says how exactly the evidence names the cause.
+    pub fn specific(mut self, specific: u8) -> Candidate {
+        self.specific = specific;
+        self
+    }
+
+    /// Says who must act.
+    pub fn blame(mut self, blame: Blame) -> Candidate {
+        self.blame = blame;
+        self
+    }
+
+    /// Nothing said it outright.
+    pub fn inferred(mut self) -> Candidate {
+        self.confidence = Confidence::Inferred;
+        self
+    }
+
+    /// Adds evidence; the time of the first that has one is the candidate's.
+    pub fn because(mut self, evidence: impl IntoIterator<Item = Evidence>) -> Candidate {
+        self.evidence.extend(evidence);
+        self.t = self.evidence.iter().find_map(|e| e.t).unwrap_or(0.0);
+        self
+    }
+
+    /// From a line that matched the table.
+    pub fn from_hit(hit: &Hit) -> Candidate {
+        let pattern = hit.pattern;
+        Candidate::new(
+            pattern.stage,
+            pattern.critical_point,
+            pattern.cause,
+            hit.sentence.clone(),
+        )
+        .specific(pattern.specific)
+        .blame(pattern.blame)
+        .because([evidence_of_hit(hit)])
+    }
+
+    /// From what inspect said, when the boot itself said nothing.
+    pub fn from_prediction(predicted: &Predicted) -> Candidate {
+        Candidate::new(
+            predicted.stage,
+            predicted.critical_point,
+            &predicted.rule,
+            predicted.message.clone(),
+        )
+        .specific(0)
+        .inferred()
+        .because([evidence_of_prediction(predicted)])
+    }
+
+    /// A finding that explains what the boot only showed the effect of. The stage stays the one that was seen to fail.
+    pub fn explained_by(&mut self, predicted: &Predicted) {
+        if self.cause_id != predicted.rule {
+            self.cause_id.clone_from(&predicted.rule);
+            self.cause.clone_from(&predicted.message);
+            self.critical_point = Some(predicted.critical_point);
+        }
         self.evidence.push(evidence_of_prediction(predicted));
     }
 }
 
 /// Whether a hit can still be the reason, given how far the boot came. A boot option that failed before the next one
 /// worked, or a harmless message, is refuted by the stages behind it.
-pub fn stands(hit: &Hit, case: &Case<'_>) -> bool {
-    let Some(furthest) = case.stages.furthest() else {
+pub fn stands(hit: &Hit, stages: &Stages) -> bool {
+    let Some(furthest) = stages.furthest() else {
         return true;
     };
     let near = furthest as usize <= hit.pattern.stage as usize + 1;
-    let last = case
-        .stages
+    let last = stages
         .get(furthest)
         .is_none_or(|reached| hit.t + 0.5 >= reached.t);
     match hit.pattern.weight {
@@ -125,6 +158,29 @@ pub fn evidence_of(observation: &Observation, text: impl Into<String>) -> Eviden
         t: Some(observation.t),
         source: source_id(observation.source).to_owned(),
         text: text.into(),
+    }
+}
+
+/// How far the boot came, as evidence for what did not come.
+pub fn last_sign_of_life(case: &Case<'_>, missing: Stage) -> Evidence {
+    let last = case
+        .stages
+        .furthest()
+        .and_then(|s| case.stages.get(s).map(|r| (s, r)));
+    let (t, text) = match last {
+        Some((stage, reached)) => (
+            Some(reached.t),
+            format!(
+                "last sign of life: {stage} ({}); `{missing}` was not completed",
+                reached.evidence
+            ),
+        ),
+        None => (None, "nothing was seen of the guest at all".to_owned()),
+    };
+    Evidence {
+        t,
+        source: "doctor".into(),
+        text,
     }
 }
 

@@ -1,8 +1,10 @@
 //! When a boot has said enough to stop watching it.
 
+use super::candidate::stands;
 use super::device;
 use super::patterns::{Hit, Weight, scan_one};
 use super::unit_outcome::{Outcome, UnitNames, outcome};
+use super::words;
 use crate::boot::names::Names;
 use crate::boot::stages::Stages;
 use crate::boot::timeline::Observation;
@@ -19,6 +21,10 @@ pub struct Conclusion {
     pub t: f64,
 }
 
+/// A unit that was skipped for want of its device: how long the device may take to come. Its arrival tells a race from
+/// a device that never comes.
+const DEVICE_MAY_COME: f64 = 20.0;
+
 /// Looks for conclusive evidence. Cheap enough to call after each new observation of a kind that carries text.
 pub fn conclusive(
     timeline: &[Observation],
@@ -33,7 +39,7 @@ pub fn conclusive(
         .iter()
         .enumerate()
         .flat_map(|(i, o)| scan_one(i, o))
-        .find(|hit| hit.pattern.weight == Weight::Fatal && still_stands(hit, stages));
+        .find(|hit| hit.pattern.weight == Weight::Fatal && stands(hit, stages));
     if let Some(hit) = fatal {
         return Some(Conclusion {
             evidence: hit.text.clone(),
@@ -47,23 +53,24 @@ pub fn conclusive(
     };
     let found = outcome(timeline, &unit);
     let at = timeline.get(found.index?)?;
-    let bound = device::state(timeline, &names.profile.module).bound;
     let linger = match found.outcome {
-        // The device's arrival tells a race from a device that never comes; one second more for the logs behind it.
-        Outcome::Skipped { .. } => bound.map_or(20.0, |b| (b - at.t).max(0.0) + 1.0),
-        Outcome::ExecFailed { .. } | Outcome::SetupFailed { .. } | Outcome::BadSetting { .. } => {
-            2.0
+        Outcome::Skipped { .. } => {
+            let bound = device::state(timeline, &names.profile.module).bound;
+            bound.map_or(DEVICE_MAY_COME, |b| (b - at.t).max(0.0) + 1.0)
         }
-        Outcome::AssertFailed { .. }
+        Outcome::ExecFailed { .. }
+        | Outcome::SetupFailed { .. }
+        | Outcome::BadSetting { .. }
+        | Outcome::AssertFailed { .. }
         | Outcome::DependencyFailed { .. }
-        | Outcome::DeletedFromCycle => 2.0,
-        Outcome::Failed {
+        | Outcome::DeletedFromCycle
+        | Outcome::Failed {
             start_limit: true, ..
         } => 2.0,
         _ => return None,
     };
     Some(Conclusion {
-        evidence: super::patterns::text_of(&at.event)?.to_owned(),
+        evidence: words::text(at)?.to_owned(),
         linger,
         t: at.t,
     })
@@ -76,12 +83,4 @@ fn linger_after(hit: &Hit) -> f64 {
         Stage::Shell => 5.0,
         _ => 1.5,
     }
-}
-
-fn still_stands(hit: &Hit, stages: &Stages) -> bool {
-    let Some(furthest) = stages.furthest() else {
-        return true;
-    };
-    let near = furthest as usize <= hit.pattern.stage as usize + 1;
-    near || stages.get(furthest).is_none_or(|r| hit.t + 0.5 >= r.t)
 }

@@ -1,35 +1,67 @@
 //! Chooses the cause that the evidence supports best. When nothing supports one, says so.
 
-use super::candidate::{Candidate, evidence_of_hit, evidence_of_prediction, stands};
+use super::candidate::{Candidate, evidence_of_hit, last_sign_of_life, stands};
+use super::device::{self, DeviceState};
 use super::patterns::{Hit, scan};
-use super::unit_outcome::{Outcome, UnitNames, outcome};
-use super::verdict::{Alternative, Blame, Confidence, Evidence, Verdict};
-use super::{Case, Predicted, advice, device, reached, unit_cause};
+use super::unit::{self, Story};
+use super::unit_outcome::{Outcome, UnitNames, UnitOutcome, outcome};
+use super::verdict::{Alternative, Blame, Verdict};
+use super::{Case, Predicted, advice, explain, host, progress, reached, reconsider, shell};
 use crate::boot::outcome::Ended;
-use crate::boot::timeline::Event;
-use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
+
+/// Evidence kept in a verdict.
+const MAX_EVIDENCE: usize = 8;
+/// A hit below this only says that something went wrong.
+const VAGUE: u8 = 3;
+/// A race lost by more than this is lost every time; nothing that differs from boot to boot takes so long.
+const RACY_MS: f64 = 3000.0;
 
 /// The verdict over a boot or a saved log.
 pub fn verdict(case: &Case<'_>) -> Verdict {
-    if case.stages.reached(Stage::Shell) && !lost_again(case) {
+    if case.stages.reached(Stage::Shell) && !shell::lost_again(case) {
         return reached::verdict(case);
     }
     let names = UnitNames {
         name: case.names.unit.clone(),
         description: case.description.map(str::to_owned),
     };
-    let unit = outcome(case.timeline, &names);
+    let outcome = outcome(case.timeline, &names);
     let device = device::state(case.timeline, &case.names.profile.module);
+    let story = Story {
+        case,
+        outcome: &outcome,
+        device: &device,
+    };
     let hits: Vec<Hit> = scan(case.timeline)
         .into_iter()
-        .filter(|h| stands(h, case))
+        .filter(|h| stands(h, case.stages))
         .collect();
-    let mut candidates: Vec<Candidate> = hits.iter().map(Candidate::from_hit).collect();
-    candidates.extend(machine(case));
-    candidates.extend(shell_without_protocol(case));
-    candidates.extend(unit_cause::candidate(case, &unit, &device));
-    let best = candidates
+    let mut candidates: Vec<Candidate> = hits
+        .iter()
+        .map(|hit| reconsider::hit(Candidate::from_hit(hit), hit, case))
+        .collect();
+    candidates.extend(host::candidate(case));
+    candidates.extend(shell::candidate(case));
+    candidates.extend(unit::candidate(story));
+    let stopped = progress::stopped_at(case, &device);
+    let chosen = match best(&candidates) {
+        Some(at) => {
+            let mut chosen = candidates.swap_remove(at);
+            if chosen.cause_id == "kernel-panic" {
+                chosen.stage = stopped;
+            }
+            support(&mut chosen, case, &hits);
+            chosen
+        }
+        None => silent(case, stopped),
+    };
+    assemble(chosen, margin(&outcome, &device), case)
+}
+
+/// The most exact evidence wins; of equals the one about the later stage, then the earlier line.
+fn best(candidates: &[Candidate]) -> Option<usize> {
+    candidates
         .iter()
         .enumerate()
         .max_by(|(_, a), (_, b)| {
@@ -37,257 +69,76 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
                 .cmp(&(b.specific, b.stage))
                 .then(b.t.total_cmp(&a.t))
         })
-        .map(|(i, _)| i);
-    let chosen = match best {
-        Some(i) => refine(candidates.swap_remove(i), case, &hits),
-        None => silent(case, &device, &unit.outcome),
-    };
-    let margin = match unit.outcome {
-        Outcome::Skipped { .. } => unit
-            .guest
-            .and_then(|check| device::margin_ms(check, &device)),
-        _ => None,
-    };
-    assemble(chosen, margin, case)
+        .map(|(at, _)| at)
 }
 
-/// QEMU itself: the VM in `internal-error`, gone before the firmware, or reset for ever.
-fn machine(case: &Case<'_>) -> Option<Candidate> {
-    let internal_error = case
-        .timeline
-        .iter()
-        .find(|o| matches!(&o.event, Event::RunState { state } if state == "internal-error"));
-    if let Some(o) = internal_error {
-        return Some(host(
-            "kvm-broken",
-            "the virtual machine stopped with an internal error",
-            o,
-            7,
-        ));
-    }
-    if case.stages.reached(Stage::Kernel) || !matches!(case.ended, Some(Ended::MachineGone)) {
-        return None;
-    }
-    let exit = case
-        .timeline
-        .iter()
-        .rev()
-        .find(|o| matches!(o.event, Event::QemuExit { .. }))?;
-    Some(host(
-        "qemu-exited",
-        "QEMU ended before a kernel was started",
-        exit,
-        1,
-    ))
-}
-
-fn host(id: &str, cause: &str, o: &crate::boot::timeline::Observation, specific: u8) -> Candidate {
-    Candidate {
-        stage: Stage::Host,
-        critical_point: Some(Cp::Host),
-        cause_id: id.to_owned(),
-        cause: cause.to_owned(),
-        blame: Blame::Host,
-        confidence: Confidence::Observed,
-        specific,
-        evidence: vec![super::candidate::evidence_of(o, format!("{:?}", o.event))],
-        t: o.t,
-    }
-}
-
-/// The shell answered, and later something else took the terminal. An answer that merely came too late is not that.
-fn lost_again(case: &Case<'_>) -> bool {
-    case.timeline
-        .iter()
-        .rev()
-        .find_map(|o| match &o.event {
-            Event::ShellBroken { got, .. } => Some(intruder(got).is_some()),
-            Event::ShellAnswered { .. } => Some(false),
-            _ => None,
-        })
-        .unwrap_or(false)
-}
-
-/// What the bytes in place of an answer give away: critical point, cause id, cause.
-fn intruder(got: &str) -> Option<(Cp, &'static str, &'static str)> {
-    // agetty resets the terminal (soft reset, colours) before it prints its prompt. The driver's transcript may show escapes spelled out.
-    let getty = ["login:", "\u{1b}[!p", "\u{1b}]104", "u{1b}[!p", "u{1b}]104"];
-    let kernel = |l: &str| l.trim_start().starts_with('[') && l.contains("] ") && l.contains('.');
-    if getty.iter().any(|mark| got.contains(mark)) {
-        Some((
-            Cp::GettyMasking,
-            "getty-owns-shell-device",
-            "a getty takes the shell device over: its terminal reset or login prompt came in place of an answer",
-        ))
-    } else if got.contains("base64 -w 0") || got.contains("PIPESTATUS") {
-        Some((
-            Cp::StdioRedirect,
-            "shell-not-raw",
-            "the terminal echoes what the driver sends: `stty raw -echo` is missing",
-        ))
-    } else if got.lines().any(kernel) {
-        Some((
-            Cp::CmdlineConsole,
-            "console-on-shell-device",
-            "log text comes in place of an answer: something writes to the shell device",
-        ))
-    } else if got.contains("# ") || got.contains("$ ") || got.contains("job control") {
-        Some((
-            Cp::StdioRedirect,
-            "shell-interactive",
-            "the shell is interactive: its prompt gets into the driver's protocol",
-        ))
-    } else {
-        None
-    }
-}
-
-/// The magic line came and the protocol does not work.
-fn shell_without_protocol(case: &Case<'_>) -> Option<Candidate> {
-    let magic = case
-        .timeline
-        .iter()
-        .find(|o| matches!(o.event, Event::MagicLine { .. }))?;
-    let broken = case.timeline.iter().rev().find_map(|o| match &o.event {
-        Event::ShellBroken { got, .. } => Some((o, got)),
-        _ => None,
-    })?;
-    let (o, got) = broken;
-    let (point, id, cause) = intruder(got).unwrap_or((
-        Cp::StdioRedirect,
-        "shell-no-answer",
-        "the shell does not answer the driver's protocol",
-    ));
-    let specific = if id == "shell-no-answer" { 4 } else { 8 };
-    Some(Candidate {
-        stage: Stage::Shell,
-        critical_point: Some(point),
-        cause_id: id.to_owned(),
-        cause: cause.to_owned(),
-        blame: Blame::Image,
-        confidence: Confidence::Observed,
-        specific,
-        evidence: vec![
-            super::candidate::evidence_of(magic, "the magic line arrived"),
-            super::candidate::evidence_of(o, format!("instead of an answer: {got:?}")),
-        ],
-        t: o.t,
-    })
-}
-
-/// Takes the finding that explains the observed effect, when there is one about the same critical point.
-fn refine(mut candidate: Candidate, case: &Case<'_>, hits: &[Hit]) -> Candidate {
+/// Other lines about the same stage, and the finding that explains what was seen.
+fn support(chosen: &mut Candidate, case: &Case<'_>, hits: &[Hit]) {
     for hit in hits {
-        let known = candidate.evidence.iter().any(|e| e.text == hit.text);
-        if !known && hit.pattern.stage == candidate.stage && candidate.evidence.len() < 6 {
-            candidate.evidence.push(evidence_of_hit(hit));
+        let known = chosen.evidence.iter().any(|e| e.text == hit.text);
+        if !known && hit.pattern.stage == chosen.stage && chosen.evidence.len() < MAX_EVIDENCE - 2 {
+            chosen.evidence.push(evidence_of_hit(hit));
         }
     }
-    let same_point: Vec<&Predicted> = case
-        .predicted
-        .iter()
-        .filter(|p| Some(p.critical_point) == candidate.critical_point)
-        .collect();
-    if let Some(same) = same_point.iter().find(|p| p.rule == candidate.cause_id) {
-        candidate.evidence.push(evidence_of_prediction(same));
-    } else if let Some(better) = same_point
-        .iter()
-        .find(|p| p.error)
-        .or(same_point.first().filter(|_| candidate.specific < 4))
-    {
-        candidate.refine(better);
+    match explain::finding(&chosen.cause_id, case.predicted) {
+        Some(finding) => chosen.explained_by(finding),
+        None if chosen.specific <= VAGUE => {
+            // The effect was seen; what is behind it was not.
+            *chosen = chosen.clone().inferred();
+        }
+        None => {}
     }
-    candidate
 }
 
 /// The boot said nothing that names a cause: what inspect knows about the place where it stopped, else the place alone.
-fn silent(case: &Case<'_>, device: &device::DeviceState, unit: &Outcome) -> Candidate {
-    let missing = case.stages.first_missing().unwrap_or(Stage::Shell);
-    let furthest = case.stages.furthest().unwrap_or(Stage::Host);
-    let fits = |p: &&Predicted| p.stage >= furthest.min(missing);
-    let mut errors: Vec<&Predicted> = case
+fn silent(case: &Case<'_>, stopped: Stage) -> Candidate {
+    let mut fitting: Vec<Predicted> = case
         .predicted
         .iter()
-        .filter(|p| p.error)
-        .filter(fits)
+        .filter(|p| p.error && progress::fits(p.stage, stopped))
+        .cloned()
         .collect();
-    errors.sort_by_key(|p| p.stage);
-    if let Some(first) = errors.first() {
-        let mut candidate = Candidate::from_prediction(first);
-        candidate.evidence.push(stopped(case, missing));
-        return candidate;
+    fitting.sort_by_key(|p| p.stage);
+    let explains = explain::finding(progress::silent_cause(stopped), &fitting);
+    if let Some(finding) = explains.or(fitting.first()) {
+        let mut found = Candidate::from_prediction(finding);
+        found.stage = stopped;
+        return found.because([last_sign_of_life(case, stopped)]);
     }
-    if missing == Stage::Device && device.watched && *unit == Outcome::NeverMentioned {
-        let none = super::unit_outcome::UnitOutcome {
-            outcome: Outcome::NeverMentioned,
-            index: None,
-            guest: None,
-        };
-        return unit_cause::no_device(case, &none, device, vec![stopped(case, missing)]);
-    }
-    // A saved console that falls silent says nothing about the guest.
-    let (critical_point, cause) = if matches!(case.ended, Some(Ended::LogEnds) | None) {
-        let cause = format!(
-            "the log shows nothing after `{furthest}`, and a guest with `quiet`, or with its console on another port, would look the \
-             same: `isar-doctor boot --trace` sees more"
-        );
-        (None, cause)
-    } else {
-        let cause = format!(
-            "the boot stopped before `{missing}`, and neither the guest nor the image says why"
-        );
-        (default_point(missing), cause)
-    };
-    Candidate {
-        stage: missing,
-        critical_point,
-        cause_id: "unknown".into(),
-        cause,
-        blame: Blame::Unknown,
-        confidence: Confidence::Inferred,
-        specific: 0,
-        evidence: vec![stopped(case, missing)],
-        t: 0.0,
-    }
-}
-
-fn stopped(case: &Case<'_>, missing: Stage) -> Evidence {
-    let last = case
-        .stages
-        .furthest()
-        .and_then(|s| case.stages.get(s).map(|r| (s, r)));
-    let (t, text) = match last {
-        Some((stage, reached)) => (
-            Some(reached.t),
+    let (id, cause) = match case.ended {
+        Some(Ended::Timeout { seconds }) => (
+            "timeout",
             format!(
-                "last sign of life: {stage} ({}); `{missing}` never came",
-                reached.evidence
+                "the boot was still going on after {seconds:.0} s, before `{stopped}` was completed"
             ),
         ),
-        None => (None, "nothing was seen of the guest at all".to_owned()),
+        Some(Ended::Interrupted { .. }) => (
+            "interrupted",
+            format!("the boot was interrupted before `{stopped}` was completed"),
+        ),
+        _ => (
+            "unknown",
+            format!(
+                "the boot stopped before `{stopped}` was completed, and neither the guest nor the image says why"
+            ),
+        ),
     };
-    Evidence {
-        t,
-        source: "doctor".into(),
-        text,
+    Candidate::new(stopped, progress::critical_point(stopped), id, cause)
+        .specific(0)
+        .inferred()
+        .blame(Blame::Unknown)
+        .because([last_sign_of_life(case, stopped)])
+}
+
+/// From the condition's check to the device, when the unit was skipped for it.
+fn margin(outcome: &UnitOutcome, device: &DeviceState) -> Option<f64> {
+    match outcome.outcome {
+        Outcome::Skipped { .. } => device::margin_ms(outcome.guest?, device),
+        _ => None,
     }
 }
 
-/// The critical point that a stage stands for when nothing names a better one.
-fn default_point(stage: Stage) -> Option<Cp> {
-    match stage {
-        Stage::Host => Some(Cp::Host),
-        Stage::Firmware => Some(Cp::FirmwareEntry),
-        Stage::Bootloader => Some(Cp::LoaderEntry),
-        Stage::Kernel | Stage::Initrd => Some(Cp::KernelInitrd),
-        Stage::Rootfs => Some(Cp::RootDevice),
-        Stage::Systemd => Some(Cp::Init),
-        Stage::Device => Some(Cp::VirtioConsoleModule),
-        Stage::Unit | Stage::Script | Stage::Shell => None,
-    }
-}
-
-fn assemble(chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verdict {
+fn assemble(mut chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verdict {
     let foreseen: Vec<String> = case
         .predicted
         .iter()
@@ -297,13 +148,16 @@ fn assemble(chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verdict 
     let alternatives = case
         .predicted
         .iter()
-        .filter(|p| p.error && p.rule != chosen.cause_id && p.stage == chosen.stage)
+        .filter(|p| p.error && p.rule != chosen.cause_id)
+        .filter(|p| p.stage == chosen.stage || explain::could_explain(&chosen.cause_id, &p.rule))
         .map(|p| Alternative {
             critical_point: p.critical_point,
             cause_id: p.rule.clone(),
             cause: p.message.clone(),
         })
         .collect();
+    let race = chosen.cause_id == unit::RACE;
+    chosen.evidence.truncate(MAX_EVIDENCE);
     Verdict {
         reached: false,
         stage: Some(chosen.stage),
@@ -313,8 +167,8 @@ fn assemble(chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verdict 
         cause: Some(chosen.cause),
         blame: chosen.blame,
         confidence: chosen.confidence,
-        racy: margin.is_some_and(|ms| ms > -3000.0),
-        margin_ms: margin,
+        racy: race && margin.is_some_and(|ms| ms > -RACY_MS),
+        margin_ms: margin.filter(|_| race),
         unhealthy: None,
         evidence: chosen.evidence,
         alternatives,
@@ -323,3 +177,6 @@ fn assemble(chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verdict 
         blind: case.blind.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What is known of the shell device: driver bound, written to, and when on the guest's own clock.
 
+use super::words;
 use crate::boot::timeline::{Event, Observation};
 
 /// The device as seen from outside and from the logs.
@@ -13,8 +14,8 @@ pub struct DeviceState {
     pub index: Option<usize>,
     /// The device was seen at all: virtio status observed, so that "not bound" is a finding and not blindness.
     pub watched: bool,
-    /// The module's file was read from the image, at this host time.
-    pub module_read: Option<f64>,
+    /// Index of the observation in which the module's file was read from the image.
+    pub module_read: Option<usize>,
     /// Bytes or buffers were written to the port.
     pub written: bool,
 }
@@ -47,7 +48,7 @@ pub fn state(timeline: &[Observation], module: &str) -> DeviceState {
             Event::PortWrites { buffers, .. } if *buffers > 0 => state.written = true,
             Event::ShellLine { .. } | Event::MagicLine { .. } => state.written = true,
             Event::DiskRead { path, .. } if is_module(path, module, &dashed) => {
-                state.module_read.get_or_insert(t);
+                state.module_read.get_or_insert(index);
             }
             _ => {}
         }
@@ -78,13 +79,11 @@ fn is_module(path: &str, module: &str, dashed: &str) -> bool {
 /// Host seconds at which the guest's clock read zero: the smallest difference seen between a record's arrival and
 /// its own time, because a record can be seen late and never early.
 pub fn clock_offset(timeline: &[Observation]) -> Option<f64> {
-    timeline
-        .iter()
-        .filter_map(|o| match &o.event {
-            Event::KernelLog { guest, .. } if *guest > 0.0 => Some(o.t - guest),
-            _ => None,
-        })
-        .min_by(f64::total_cmp)
+    let offsets = timeline.iter().filter_map(|o| {
+        let guest = words::guest_time(&o.event)?;
+        (guest > 0.0).then_some(o.t - guest)
+    });
+    offsets.min_by(f64::total_cmp)
 }
 
 /// Milliseconds of the guest's clock from the device's appearance to the check at `check` (guest seconds). Negative when the check came first.

@@ -5,12 +5,9 @@ use super::device::{self, margin_ms};
 use super::patterns::{Weight, scan};
 use super::unit_outcome::{UnitNames, outcome};
 use super::verdict::{Blame, Confidence, Evidence, Verdict};
-use super::{Case, advice};
+use super::{Case, advice, explain, unit::RACE};
 use crate::boot::timeline::{Event, Source};
 use crate::stage::Stage;
-
-/// The rule that says a race is open.
-const RACE: &str = "backdoor-device-not-pulled-in";
 
 /// Verdict over a boot whose shell answered.
 pub fn verdict(case: &Case<'_>) -> Verdict {
@@ -114,19 +111,14 @@ fn trouble(case: &Case<'_>) -> Option<Candidate> {
             candidate = Candidate::from_hit(better);
             candidate.evidence.push(evidence_of_hit(hit));
         }
-        if let Some(predicted) = case
-            .predicted
-            .iter()
-            .find(|p| p.error && Some(p.critical_point) == candidate.critical_point)
-        {
-            candidate.refine(predicted);
+        if let Some(finding) = explain::finding(&candidate.cause_id, case.predicted) {
+            candidate.explained_by(finding);
         }
         return Some(candidate);
     }
-    if let Some(hit) = hits
-        .iter()
-        .find(|h| h.source == Source::Shell && h.pattern.stage == Stage::Shell && stands(h, case))
-    {
+    if let Some(hit) = hits.iter().find(|h| {
+        h.source == Source::Shell && h.pattern.stage == Stage::Shell && stands(h, case.stages)
+    }) {
         return Some(Candidate::from_hit(hit));
     }
     state_of_the_system(case)
@@ -160,18 +152,17 @@ fn state_of_the_system(case: &Case<'_>) -> Option<Candidate> {
     } else {
         format!(": failed units {}", units.join(", "))
     };
-    Some(Candidate {
-        stage: Stage::Shell,
-        critical_point: None,
-        cause_id: format!("system-{state}"),
-        cause: format!("the system is {state}{which}"),
-        blame: Blame::Image,
-        confidence: Confidence::Observed,
-        specific: 1,
-        evidence: vec![evidence_of(
+    Some(
+        Candidate::new(
+            Stage::Shell,
+            None,
+            &format!("system-{state}"),
+            format!("the system is {state}{which}"),
+        )
+        .specific(1)
+        .because([evidence_of(
             observation,
             format!("systemctl is-system-running: {state}"),
-        )],
-        t: observation.t,
-    })
+        )]),
+    )
 }

@@ -102,6 +102,7 @@ impl Judged {
             predicted: &predicted,
             blind: &outcome.blind,
             ended: Some(&outcome.ended),
+            command: &outcome.command,
         });
         Judged {
             outcome,

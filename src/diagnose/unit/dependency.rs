@@ -1,0 +1,70 @@
+//! Units that the backdoor requires or waits for.
+
+use super::{Story, module};
+use crate::critical_point::CriticalPoint as Cp;
+use crate::diagnose::candidate::Candidate;
+use crate::stage::Stage;
+
+/// A unit that it requires failed.
+pub fn failed(story: Story<'_>, dependency: Option<&str>) -> Candidate {
+    let own = dependency.is_none_or(|name| is_own(story, name));
+    if own && story.device.bound.is_none() {
+        return module::no_device(story);
+    }
+    let found = match dependency.filter(|_| !own) {
+        Some(name) => Candidate::new(
+            Stage::Unit,
+            Cp::AfterDevice,
+            "unit-waits-for-missing-device",
+            format!("{} requires {name}, which never appeared", story.unit()),
+        )
+        .specific(8),
+        None if story.device_timed_out() => Candidate::new(
+            Stage::Unit,
+            Cp::AfterDevice,
+            "device-too-late",
+            format!(
+                "systemd gave up waiting for {}, which {} requires; the device came later",
+                story.device_unit(),
+                story.unit()
+            ),
+        )
+        .specific(8),
+        None => Candidate::new(
+            Stage::Unit,
+            Cp::AfterDevice,
+            "unit-waits-for-missing-device",
+            format!("a unit that {} requires failed", story.unit()),
+        ),
+    };
+    found
+}
+
+/// Its job was still waiting at the end.
+pub fn waiting(story: Story<'_>, on: &str) -> Candidate {
+    if is_own(story, on) && story.device_never_came() {
+        return module::no_device(story);
+    }
+    let id = if on.contains("wait-online") || on.contains("Wait for Network") {
+        "wait-online-before-unit"
+    } else {
+        "unit-waits-for-missing-device"
+    };
+    let cp = if id == "wait-online-before-unit" {
+        Cp::Init
+    } else {
+        Cp::AfterDevice
+    };
+    Candidate::new(
+        Stage::Unit,
+        cp,
+        id,
+        format!("{} still waits for {on}", story.unit()),
+    )
+    .specific(6)
+}
+
+/// The name, or the path that older systemd tells instead, is the shell device's.
+pub fn is_own(story: Story<'_>, name: &str) -> bool {
+    name == story.device_unit() || name == story.path()
+}
