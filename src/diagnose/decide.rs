@@ -102,7 +102,10 @@ fn silent(case: &Case<'_>, stopped: Stage) -> Candidate {
     let explains = explain::finding(progress::silent_cause(stopped), &fitting);
     if let Some(finding) = explains.or(fitting.first()) {
         let mut found = Candidate::from_prediction(finding);
-        found.stage = stopped;
+        // What systemd itself fails at shows late.
+        if found.stage != Stage::Systemd {
+            found.stage = stopped;
+        }
         return found.because([last_sign_of_life(case, stopped)]);
     }
     let (id, cause) = match case.ended {

@@ -50,7 +50,11 @@ const EXPLAINS: &[(&str, &[&str])] = &[
     ),
     (
         "loader-entries-missing",
-        &["esp-filesystem-corrupt", "loader-entries-missing"],
+        &[
+            "esp-filesystem-corrupt",
+            "loader-entries-missing",
+            "loader-entry-kernel-missing",
+        ],
     ),
     (
         "grub-file-missing",
@@ -291,7 +295,7 @@ mod tests {
             stage: Stage::Rootfs,
             critical_point: CriticalPoint::RootDevice,
             message: String::new(),
-            location: String::new(),
+            location: Default::default(),
             fix: None,
         }
     }

@@ -4,6 +4,7 @@ use super::Case;
 use super::candidate::Candidate;
 use super::patterns::Hit;
 use super::verdict::Blame;
+use crate::boot::outcome::Ended;
 use crate::boot::timeline::Event;
 use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
@@ -33,6 +34,12 @@ pub fn hit(mut found: Candidate, hit: &Hit, case: &Case<'_>) -> Candidate {
             );
         }
         "rootfs-needs-fsck" if mounted => found.stage = Stage::Systemd,
+        "loader-menu-waits" if matches!(case.ended, Some(Ended::MachineGone)) => {
+            // systemd-boot skips entries whose files are missing; what remains of its menu is the way back to the firmware.
+            "loader-entries-missing".clone_into(&mut found.cause_id);
+            "the loader found nothing that it could boot, and went back to the firmware"
+                .clone_into(&mut found.cause);
+        }
         _ => {}
     }
     found

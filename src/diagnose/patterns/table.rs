@@ -99,15 +99,15 @@ patterns! {
     "init-missing" PORTS Systemd Init Image Hint 4 r"^/bin/sh: 0: can't access tty; job control turned off" => "the initrd found no init and started /bin/sh in its place";
 
     // systemd
-    "default-target-misses-unit" LOGS Unit Init Image Hint 7 r"Failed to load default target|Default target masked|(?:Falling back to|Trying to load) rescue" => "systemd cannot load its default target";
-    "default-target-misses-unit" LOGS Unit Init Image Hint 7 r"Queued start job for default target ((?:rescue|emergency)\.target|Rescue Mode|Emergency Mode)" => "the default target is {1}, which does not start the backdoor";
+    "default-target-misses-unit" LOGS Systemd Init Image Hint 7 r"Failed to load default target|Default target masked|(?:Falling back to|Trying to load) rescue" => "systemd cannot load its default target";
+    "default-target-misses-unit" LOGS Systemd Init Image Hint 7 r"Queued start job for default target ((?:rescue|emergency)\.target|Rescue Mode|Emergency Mode)" => "the default target is {1}, which does not start the backdoor";
     "systemd-frozen" LOGS Systemd Init Image Fatal 5 r"systemd\[1\]: Freezing execution|Caught <\w+>, (?:core dump failed|dumped core)|Failed to load rescue target" => "PID 1 crashed";
     "ordering-cycle" LOGS Unit Init Image Hint 6 r"Job (\S+)/start deleted to break ordering cycle" => "systemd dropped {1} to break an ordering cycle";
-    "emergency-mode" LOGS Unit Init Image Fatal 4 r"You are in (emergency|rescue) mode|Started (?:emergency|rescue)\.service|Reached target (?:emergency|rescue)\.target|Reached target (?:Emergency|Rescue) Mode|Cannot open access to console, the root account is locked|Give root password for maintenance|Press Enter for (?:system )?maintenance|Welcome to (?:emergency|rescue) mode" => "systemd went into emergency or rescue mode";
-    "fstab-device-missing" LOGS Unit Init Image Hint 7 r"Dependency failed for (?:\S+\.mount - )?(/[\w.][\w./-]*)" => "{1} of fstab could not be mounted: its device never came";
-    "fstab-device-missing" LOGS Unit Init Image Hint 6 r"Dependency failed for (?:local-fs\.target|Local File Systems)" => "a file system of fstab could not be mounted";
-    "mount-failed" LOGS Unit Init Image Hint 6 r"Failed to mount (?:\S+\.mount - )?(/[\w.][\w./-]*)" => "{1} of fstab could not be mounted";
-    "firstboot-prompts" LOGS Unit Init Image Fatal 7 r"-- Press any key to proceed --|Please (?:enter|configure) (?:the new|a new|your system|the system).*(?:password|locale|timezone|hostname|!)" => "systemd-firstboot waits for somebody to answer its questions on the console";
+    "emergency-mode" LOGS Systemd Init Image Fatal 4 r"You are in (emergency|rescue) mode|Started (?:emergency|rescue)\.service|Reached target (?:emergency|rescue)\.target|Reached target (?:Emergency|Rescue) Mode|Cannot open access to console, the root account is locked|Give root password for maintenance|Press Enter for (?:system )?maintenance|Welcome to (?:emergency|rescue) mode" => "systemd went into emergency or rescue mode";
+    "fstab-device-missing" LOGS Systemd Init Image Hint 7 r"Dependency failed for (?:\S+\.mount - )?(/[\w.][\w./-]*)" => "{1} of fstab could not be mounted: its device never came";
+    "fstab-device-missing" LOGS Systemd Init Image Hint 6 r"Dependency failed for (?:local-fs\.target|Local File Systems)" => "a file system of fstab could not be mounted";
+    "mount-failed" LOGS Systemd Init Image Hint 6 r"Failed to mount (?:\S+\.mount - )?(/[\w.][\w./-]*)" => "{1} of fstab could not be mounted";
+    "firstboot-prompts" LOGS Systemd Init Image Fatal 7 r"-- Press any key to proceed --|Please (?:enter|configure) (?:the new|a new|your system|the system).*(?:password|locale|timezone|hostname|!)" => "systemd-firstboot waits for somebody to answer its questions on the console";
     "systemd-api-mounts" LOGS Systemd Init Image Fatal 6 r"Failed to mount API filesystems" => "PID 1 cannot mount /proc, /sys or /dev";
 
     // device
