@@ -7,6 +7,32 @@ use crate::inspect::source::Location;
 const OUTPUT_CAP: usize = 400;
 
 impl Event {
+    /// The kind as in JSON and recordings.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::Note { .. } => "note",
+            Event::Started { .. } => "started",
+            Event::QemuMessage { .. } => "qemu-message",
+            Event::QemuExit { .. } => "qemu-exit",
+            Event::Qmp { .. } => "qmp",
+            Event::RunState { .. } => "run-state",
+            Event::SerialLine { .. } => "serial-line",
+            Event::ShellLine { .. } => "shell-line",
+            Event::MagicLine { .. } => "magic-line",
+            Event::ShellAnswered { .. } => "shell-answered",
+            Event::ShellBroken { .. } => "shell-broken",
+            Event::VirtioStatus { .. } => "virtio-status",
+            Event::PortOpen { .. } => "port-open",
+            Event::PortWrites { .. } => "port-writes",
+            Event::DiskRead { .. } => "disk-read",
+            Event::DiskWrite { .. } => "disk-write",
+            Event::KernelLog { .. } => "kernel-log",
+            Event::Journal { .. } => "journal",
+            Event::Quiet { .. } => "quiet",
+            Event::StageReached { .. } => "stage-reached",
+        }
+    }
+
     /// The event as a line of text. Holds raw guest text: escape before printing.
     pub fn text(&self) -> String {
         match self {
@@ -119,6 +145,21 @@ fn status_words(status: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_are_spelled_as_they_are_recorded() {
+        for event in [
+            Event::Quiet { seconds: 1.0 },
+            Event::QemuMessage { text: "x".into() },
+            Event::MagicLine {
+                noise: 0,
+                split: false,
+            },
+        ] {
+            let recorded = serde_json::to_value(&event).unwrap();
+            assert_eq!(recorded["kind"], event.kind());
+        }
+    }
 
     #[test]
     fn sentences() {

@@ -170,12 +170,13 @@ impl Nest {
                 Err(_) => {
                     // Stuck for long: QEMU dies with its keeper.
                     let _ = self.keeper.kill();
-                    let _ = std::fs::remove_dir_all(&self.dir);
                     break;
                 }
             }
         }
         let _ = self.keeper.wait();
+        // The keeper has done it, unless somebody killed it.
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 

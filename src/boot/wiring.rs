@@ -47,17 +47,23 @@ pub fn wire(
         threads.push(spawn(move || work(emitter, stop)));
     };
     if let Some(exit) = machine.exit.take() {
-        start(Box::new(move |emitter, _| {
-            if let Some(exit) = exit.wait() {
-                emitter.emit(
+        start(Box::new(move |emitter, stop| {
+            match exit.wait() {
+                Some(exit) => emitter.emit(
                     Source::Qemu,
                     Event::QemuExit {
                         code: exit.code,
                         signal: exit.signal,
                     },
-                );
-                emitter.send(Message::MachineGone);
+                ),
+                None if stop.stopped() => return,
+                // Somebody killed the keeper, and with it QEMU.
+                None => {
+                    let text = "QEMU's keeper process is gone".to_owned();
+                    emitter.emit(Source::Doctor, Event::Note { text });
+                }
             }
+            emitter.send(Message::MachineGone);
         }));
     }
     if let Some(stderr) = machine.stderr.take() {

@@ -49,6 +49,8 @@ pub struct Entry {
     pub stage: Option<Stage>,
     /// Who saw it.
     pub source: String,
+    /// What kind of thing it is (`serial-line`, `disk-read`, `kernel-log`, …).
+    pub kind: String,
     /// What was seen. Raw guest text.
     pub text: String,
 }
@@ -152,8 +154,14 @@ fn timeline(observations: &[Observation]) -> Vec<Entry> {
                 t: seen.t,
                 stage: furthest,
                 source: source_name(seen.source).to_owned(),
+                kind: seen.event.kind().to_owned(),
                 text: seen.event.text(),
             }
         })
         .collect()
+}
+
+/// The JSON Schema of [`BootReport`].
+pub fn schema() -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&schemars::schema_for!(BootReport)).map(|t| t + "\n")
 }

@@ -114,3 +114,8 @@ pub fn print(report: &HostReport, json: bool) -> Result<()> {
     }
     Ok(())
 }
+
+/// The JSON Schema of [`HostReport`].
+pub fn schema() -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&schemars::schema_for!(HostReport)).map(|t| t + "\n")
+}
