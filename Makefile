@@ -34,7 +34,8 @@ deny: ## licences, bans, sources, advisories of the dependencies
 	@scripts/deny
 
 bench: setup ## speed and memory, with figures
-	cargo bench
+	cargo build --release
+	scripts/bench --doctor $(DOCTOR)
 
 score: setup ## every fault: what inspect and boot say against what is expected
 	cargo build --release
