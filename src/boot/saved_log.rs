@@ -1,8 +1,9 @@
-//! Saved logs → observations: a serial console's log, the output of the NixOS test driver, a journal's or kernel log's text.
+//! Saved logs → observations: a serial console's log, the output of the NixOS test driver, a journal.
 //!
 //! A saved log knows less than a traced boot: no disk reads, no virtio status, and of the console only what the guest printed there.
 
 pub mod driver;
+pub mod journal;
 pub mod stamp;
 pub mod syslog;
 
@@ -36,6 +37,8 @@ pub enum Form {
     Driver,
     /// journalctl's short form, or a syslog file.
     Syslog,
+    /// journald's own files.
+    Journal,
 }
 
 /// A log taken apart.
@@ -73,7 +76,7 @@ pub fn parse(bytes: &[u8]) -> SavedLog {
     let mut clock = Clock::default();
     for (stamp, line) in lines {
         match form {
-            Form::Console => {
+            Form::Console | Form::Journal => {
                 let t = clock.tell(stamp.or_else(|| guest_time(&line.text)));
                 log.add(None, t, Source::Serial, serial(line));
             }

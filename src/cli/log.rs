@@ -6,7 +6,8 @@ use super::output::{Failure, complain, write_out};
 use crate::boot::expect::Expectation;
 use crate::boot::names::Names;
 use crate::boot::outcome::{Ended, HostFacts, Outcome};
-use crate::boot::saved_log::{self, Form, Machine};
+use crate::boot::saved_log::journal::{self, Binary};
+use crate::boot::saved_log::{self, Form, Machine, SavedLog};
 use crate::boot::setup;
 use crate::boot::stages::machine::StageMachine;
 use crate::diagnose::Predicted;
@@ -24,12 +25,14 @@ const LOG_CAP: u64 = 512 << 20;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Takes what a serial port printed (`-serial file:…`, `dmesg`), the output of the NixOS test driver (`nix log`, a CI job's log, with its
-`machine # …` prefixes, time stamps and colours), and journalctl's short forms. A log knows less than a traced boot does.
+`machine # …` prefixes, time stamps and colours), journalctl's short forms, a .journal file, and an image that keeps the journal of
+the boots it went through. A log knows less than a traced boot does.
 
 Examples:
   isar-doctor log console.log
   nix log .#checks.x86_64-linux.cluster | isar-doctor log - --machine server_1
-  isar-doctor log job.log --image server.wic     with what the image says about itself")]
+  isar-doctor log job.log --image server.wic     with what the image says about itself
+  isar-doctor log sdcard.img                     what the last boot left in /var/log/journal")]
 pub struct LogArgs {
     /// Log; `-` for standard input
     file: PathBuf,
@@ -58,7 +61,7 @@ pub struct LogArgs {
 
 /// Runs the command.
 pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
-    let log = saved_log::parse(&read(&args.file)?);
+    let log = open(&args.file)?;
     let file = args.file.display();
     let machines = choose(log.machines, args.machine.as_deref()).map_err(|names| {
         Failure::usage(format!(
@@ -67,7 +70,11 @@ pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
         ))
     })?;
     if machines.is_empty() {
-        return Err(Failure::unjudged(format!("{file}: there is no line in it")));
+        let what = match log.form {
+            Form::Journal => "no journal entry",
+            _ => "no line",
+        };
+        return Err(Failure::unjudged(format!("{file}: there is {what} in it")));
     }
     let profile = super::inspect::profile(&args.profile)?;
     let inspected = args
@@ -91,6 +98,21 @@ pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
         .iter()
         .all(|(_, j)| j.exit_code(args.expect.as_ref()) == ExitCode::SUCCESS);
     Ok(ExitCode::from(u8::from(!good)))
+}
+
+fn open(path: &Path) -> Result<SavedLog, Failure> {
+    let file = (path != Path::new("-")).then(|| File::open(path).ok());
+    match file.as_ref().and_then(|f| Binary::detect(f.as_ref()?)) {
+        Some(Binary::Image) => journal::in_image(path)
+            .map_err(|e| Failure::unjudged(format!("{}: {e}", path.display()))),
+        Some(Binary::Journal) => {
+            let log = file.flatten().and_then(|file| journal::file(&file));
+            log.ok_or_else(|| {
+                Failure::unjudged(format!("{}: the journal is damaged", path.display()))
+            })
+        }
+        None => Ok(saved_log::parse(&read(path)?)),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -144,7 +166,7 @@ fn judge(
     let knows = match form {
         Form::Console => "the console",
         Form::Driver => "the console, and what the test driver saw of the shell",
-        Form::Syslog => "the journal",
+        Form::Syslog | Form::Journal => "the journal",
     };
     let outcome = Outcome {
         image: args.image.as_ref().map(|i| i.display().to_string()),

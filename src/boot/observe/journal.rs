@@ -112,33 +112,34 @@ impl JournalWatch {
     }
 
     fn tell(&self, entry: &Entry, clock: &GuestClock, now: f64, emitter: &Emitter) {
-        let Some(text) = entry.text("MESSAGE") else {
-            return;
-        };
-        let guest = written(entry);
-        emitter.emit_at(
-            clock.host(guest, 0.0, now),
-            Source::Journal,
-            Event::Journal {
-                guest: Some(guest),
-                priority: entry.text("PRIORITY").and_then(|p| p.parse().ok()),
-                // What PID 1 says about a unit, else what the unit says.
-                unit: entry.text("UNIT").or_else(|| entry.text("_SYSTEMD_UNIT")),
-                identifier: entry
-                    .text("SYSLOG_IDENTIFIER")
-                    .or_else(|| entry.text("_COMM")),
-                text,
-            },
-        );
+        if let Some(event) = event(entry) {
+            let t = clock.host(written(entry), 0.0, now);
+            emitter.emit_at(t, Source::Journal, event);
+        }
     }
 }
 
-fn source_monotonic(entry: &Entry) -> Option<u64> {
+/// An entry as it is told. `None` for one without a message.
+pub fn event(entry: &Entry) -> Option<Event> {
+    Some(Event::Journal {
+        guest: Some(written(entry)),
+        priority: entry.text("PRIORITY").and_then(|p| p.parse().ok()),
+        // What PID 1 says about a unit, else what the unit says.
+        unit: entry.text("UNIT").or_else(|| entry.text("_SYSTEMD_UNIT")),
+        identifier: entry
+            .text("SYSLOG_IDENTIFIER")
+            .or_else(|| entry.text("_COMM")),
+        text: entry.text("MESSAGE")?,
+    })
+}
+
+/// The kernel's own time of a record, in microseconds.
+pub fn source_monotonic(entry: &Entry) -> Option<u64> {
     entry.text("_SOURCE_MONOTONIC_TIMESTAMP")?.parse().ok()
 }
 
 /// When the entry was written, in seconds of the guest's clock: journald receives late what was said before it ran, or under load.
-fn written(entry: &Entry) -> f64 {
+pub fn written(entry: &Entry) -> f64 {
     let received = entry.monotonic as f64 / 1e6;
     if let Some(at) = source_monotonic(entry) {
         return at as f64 / 1e6;
