@@ -36,6 +36,7 @@ struct Guest {
     _dir: tempfile::TempDir,
     _slot: common::BootSlot,
     ram: Arc<dyn GuestMemory>,
+    vm: Vm,
 }
 
 impl Drop for Guest {
@@ -86,7 +87,7 @@ impl Guest {
         let vm = Vm {
             pid: qemu.id(),
             memory: launch.memory,
-            memory_is_memfd: launch.memfd,
+            dir: dir.path().to_owned(),
             qmp,
         };
         let (ram, way) = process::open(&vm).unwrap();
@@ -106,6 +107,7 @@ impl Guest {
             _dir: dir,
             _slot: slot,
             ram: Arc::new(ram),
+            vm,
         }
     }
 
@@ -292,6 +294,17 @@ fn compare(fixture: &str, memory: u64, exact: bool) {
         "decoded = /dev/kmsg, record for record"
     );
     assert_eq!(after[..ours.len()], ours);
+
+    if exact {
+        let dump = process::dump(&guest.vm, Duration::from_secs(60)).unwrap();
+        let kernel = &log::logs(&dump).0[0];
+        let dumped: Vec<String> = log::read_all(&kernel.ring)
+            .0
+            .iter()
+            .map(Record::kmsg)
+            .collect();
+        assert_eq!(dumped[..ours.len()], ours, "dumped = decoded");
+    }
 
     let theirs = guest.journal();
     let recovered = journal::recover(kernel).unwrap();

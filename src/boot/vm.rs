@@ -1,6 +1,7 @@
 //! The running machine as observers see it.
 
 use super::qmp::Qmp;
+use std::path::PathBuf;
 
 /// A started QEMU.
 #[derive(Debug, Clone)]
@@ -9,9 +10,8 @@ pub struct Vm {
     pub pid: u32,
     /// Guest memory in bytes.
     pub memory: u64,
-    /// Guest memory is a shared memfd that can be opened through `/proc/<pid>/fd`
-    /// (its link reads `/memfd:…`).
-    pub memory_is_memfd: bool,
+    /// The run's private directory, where QEMU may write, too.
+    pub dir: PathBuf,
     /// Control socket; commands may be sent from any thread.
     pub qmp: Qmp,
 }

@@ -12,7 +12,7 @@ use super::trace::{Fifo, Holder, TraceEvent};
 use super::vm::Vm;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, spawn};
@@ -121,7 +121,7 @@ pub fn wire(
         end: launch.qmp.clone(),
         listener: machine.qmp.take(),
         slot: Arc::clone(&qmp),
-        vm: (machine.pid, launch.memory, launch.memfd),
+        vm: (machine.pid, launch.memory, machine.dir().to_owned()),
         woken: holder.is_some().then_some(woken),
     };
     start(Box::new(move |emitter, stop| {
@@ -173,7 +173,7 @@ struct Connection {
     end: QmpEnd,
     listener: Option<UnixListener>,
     slot: Arc<Mutex<Option<Qmp>>>,
-    vm: (u32, u64, bool),
+    vm: (u32, u64, PathBuf),
     woken: Option<Receiver<f64>>,
 }
 
@@ -197,11 +197,11 @@ impl Connection {
             }
         };
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(qmp.clone());
-        let (pid, memory, memory_is_memfd) = self.vm;
+        let (pid, memory, dir) = self.vm;
         let vm = Vm {
             pid,
             memory,
-            memory_is_memfd,
+            dir,
             qmp,
         };
         std::thread::scope(|scope| {

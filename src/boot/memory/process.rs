@@ -5,14 +5,16 @@
 //! allows for one's own descendants (ptrace(2), "Ptrace access mode checking"). So no argument of QEMU need be changed.
 
 use super::file::{FileMemory, Holes, Segment};
-use super::{MemoryError, layout};
-use crate::boot::qmp::Qmp;
+use super::{GuestMemory, MemoryError, layout};
+use crate::boot::qmp::{Qmp, QmpError};
 use crate::boot::vm::Vm;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// `/proc/<pid>/maps` of a QEMU has some hundred lines.
 const MAPS_CAP: u64 = 8 << 20;
@@ -44,6 +46,38 @@ pub fn open(vm: &Vm) -> Result<(FileMemory, Way), MemoryError> {
         size,
         segments,
     )
+}
+
+/// Has QEMU write the guest's memory to a file, for where it can't be reached while it changes. The guest stands still meanwhile. The
+/// file is gone when the memory is dropped.
+pub fn dump(vm: &Vm, patience: Duration) -> Result<Arc<dyn GuestMemory>, MemoryError> {
+    let path = vm.dir.join("memory.core");
+    let result = dump_to(vm, &path, patience).and_then(|()| Ok(super::open::open(&path)?.0));
+    let _ = std::fs::remove_file(&path);
+    result
+}
+
+fn dump_to(vm: &Vm, path: &Path, patience: Duration) -> Result<(), MemoryError> {
+    let refused = |e: QmpError| unsupported(&e.to_string());
+    let protocol = format!("file:{}", path.display());
+    vm.qmp
+        .execute(
+            "dump-guest-memory",
+            json!({"paging": false, "protocol": protocol, "detach": true}),
+        )
+        .map_err(refused)?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let state = vm.qmp.execute("query-dump", Value::Null).map_err(refused)?;
+        match state["status"].as_str() {
+            Some("active") if Instant::now() < deadline => {
+                // `DUMP_COMPLETED` is told to another handler; this is a matter of a second or two.
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Some("completed") => return Ok(()),
+            _ => return Err(unsupported("QEMU could not dump the guest's memory")),
+        }
+    }
 }
 
 fn unsupported(why: &str) -> MemoryError {
@@ -165,7 +199,6 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::memory::GuestMemory;
     use std::io::Write;
 
     #[test]

@@ -25,6 +25,8 @@ pub struct JournalWatch {
     records: HashMap<u64, Vec<Vec<u8>>>,
     /// The present boot, and when it was last heard (real time).
     boot: Option<([u8; 16], u64)>,
+    /// Entries up to this real time were told by another watch.
+    skip_until: u64,
     next_poll: Option<Instant>,
     next_search: Option<Instant>,
 }
@@ -34,8 +36,15 @@ impl JournalWatch {
     pub fn kernel(&mut self, log: &Log) {
         *self = JournalWatch {
             follower: JournalFollower::new(log),
+            skip_until: self.skip_until,
             ..JournalWatch::default()
         };
+    }
+
+    /// Goes on where another watch of the same guest has ended.
+    pub fn after(&mut self, other: &JournalWatch) {
+        let heard = other.boot.map_or(0, |(_, heard)| heard);
+        self.skip_until = heard.max(other.skip_until);
     }
 
     /// A record of the kernel log has been told.
@@ -90,7 +99,8 @@ impl JournalWatch {
             // A persistent journal also holds earlier boots.
             let present = self.boot.is_some_and(|(boot, _)| boot == entry.boot_id)
                 && entry.monotonic as f64 / 1e6 <= uptime;
-            if present && !self.is_kernel_record(entry) {
+            let new = entry.realtime > self.skip_until;
+            if present && new && !self.is_kernel_record(entry) {
                 self.tell(entry, clock, now, emitter);
             }
         }

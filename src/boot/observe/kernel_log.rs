@@ -18,6 +18,12 @@ use std::time::{Duration, Instant};
 const POLL: Duration = Duration::from_millis(50);
 /// Between two searches for a kernel; searching may take a tenth of a host CPU at most.
 const SEARCH: Duration = Duration::from_millis(200);
+/// Silence after which memory is dumped, where it can't be followed: less than what ends a boot.
+const SILENT: f64 = 4.0;
+/// Writing a dump takes about a second per GiB.
+const DUMP_PATIENCE: Duration = Duration::from_secs(60);
+/// Dumps per boot.
+const DUMPS_CAP: usize = 5;
 /// A log that has not moved for this long may belong to a kernel that is no more.
 const REST: Duration = Duration::from_secs(5);
 
@@ -26,9 +32,45 @@ pub fn observe(vm: &Vm, emitter: &Emitter, stop: &Stop) {
     match process::open(vm) {
         Ok((memory, _)) => Watch::new(Arc::new(memory)).run(emitter, stop),
         Err(error) => {
-            let text = format!("the kernel log in guest RAM cannot be followed: {error}");
+            let text = format!(
+                "guest memory cannot be followed ({error}); it is dumped when the guest falls silent"
+            );
             emitter.emit(Source::Doctor, Event::Note { text });
+            when_silent(vm, emitter, stop);
         }
+    }
+}
+
+/// Looks at dumps, one whenever the guest has fallen silent.
+fn when_silent(vm: &Vm, emitter: &Emitter, stop: &Stop) {
+    let mut watch: Option<Watch> = None;
+    let mut dumped_at = 0.0;
+    for _ in 0..DUMPS_CAP {
+        loop {
+            if stop.wait(SEARCH) {
+                return;
+            }
+            let active = emitter.clock().now() - emitter.silent_for();
+            if active > dumped_at && emitter.silent_for() >= SILENT {
+                break;
+            }
+        }
+        dumped_at = emitter.clock().now();
+        let memory = match process::dump(vm, DUMP_PATIENCE) {
+            Ok(memory) => memory,
+            Err(error) => {
+                let text = format!("guest memory cannot be dumped: {error}");
+                return emitter.emit(Source::Doctor, Event::Note { text });
+            }
+        };
+        let mut now = Watch::new(memory);
+        if let Some(before) = &watch {
+            now.told = before.told;
+            now.journal.after(&before.journal);
+        }
+        now.look(emitter);
+        now.last_look(emitter);
+        watch = Some(now);
     }
 }
 
@@ -40,6 +82,8 @@ pub struct Watch {
     clock: GuestClock,
     /// Clock of the run at the last look.
     looked: f64,
+    /// Records below this sequence number have been told.
+    told: u64,
     next_search: Instant,
 }
 
@@ -52,6 +96,7 @@ impl Watch {
             journal: JournalWatch::default(),
             clock: GuestClock::default(),
             looked: 0.0,
+            told: 0,
             next_search: Instant::now(),
         }
     }
@@ -94,6 +139,7 @@ impl Watch {
                 let text = format!("the guest started another kernel: {release}");
                 emitter.emit(Source::KernelLog, Event::Note { text });
                 self.clock.reset();
+                self.told = 0;
             }
         }
         if let Some(log) = self.follower.log() {
@@ -111,6 +157,10 @@ impl Watch {
         for record in &poll.records {
             let t = self.clock.host(record.seconds(), self.looked, now);
             self.journal.kernel_record(record);
+            if record.seq < self.told {
+                continue;
+            }
+            self.told = record.seq + 1;
             emitter.emit_at(
                 t,
                 Source::KernelLog,
