@@ -72,6 +72,10 @@ const BOOT_ONLY: &[(&str, &str)] = &[
         "check that the EFI program is built for this machine and that its sections do not overlap",
     ),
     (
+        "timer-starved",
+        "boot again with less running beside it, or with KVM; `no_timer_check` on the command line skips the check",
+    ),
+    (
         "kernel-panic",
         "read the kernel log in the timeline above the panic",
     ),

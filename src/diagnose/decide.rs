@@ -119,6 +119,19 @@ fn silent(case: &Case<'_>, stopped: Stage) -> Candidate {
             "interrupted",
             format!("the boot was interrupted before `{stopped}` was completed"),
         ),
+        Some(Ended::LogEnds) | None => {
+            // A saved console that falls silent says nothing about the guest.
+            let last = case.stages.furthest().unwrap_or(Stage::Host);
+            let cause = format!(
+                "the log shows nothing after `{last}`, and a guest with `quiet`, or with its console on another port, would look \
+                 the same: `isar-doctor boot --trace` sees more"
+            );
+            return Candidate::new(stopped, None, "unknown", cause)
+                .specific(0)
+                .inferred()
+                .blame(Blame::Unknown)
+                .because([last_sign_of_life(case, stopped)]);
+        }
         _ => (
             "unknown",
             format!(

@@ -73,6 +73,7 @@ patterns! {
     "initrd-corrupt" LOGS Initrd KernelInitrd Image Hint 8 r"Initramfs unpacking failed: (.*)|initramfs unpacking failed: (.*)" => "the kernel cannot unpack the initrd: {1}";
     "initrd-corrupt" LOGS Initrd KernelInitrd Image Hint 4 r"Failed to execute /init \(error (-\d+)\)" => "the kernel cannot execute the initrd's /init (error {1})";
     "kernel-panic" LOGS Kernel KernelInitrd Image Fatal 2 r"Kernel panic - not syncing: (.*)" => "the kernel panicked: {1}";
+    "timer-starved" LOGS Kernel Host Host Fatal 7 r"IO-APIC \+ timer doesn't work|MP-BIOS bug: 8254 timer not connected.*not syncing" => "the host is so busy that the emulated timer's interrupts came too late for the kernel's check";
     "root-not-found" LOGS Rootfs RootDevice Image Hint 4 r#"VFS: Cannot open root device "?([^" ]*)"?"# => "the kernel has no root device {1}";
     "initrd-not-named" LOGS Initrd KernelInitrd Image Fatal 5 r"VFS: Unable to mount root fs(?: on (\S+))?" => "the kernel had no usable initrd and cannot mount the root file system itself";
     "init-missing" LOGS Systemd Init Image Fatal 6 r"No working init found|Requested init (\S+) failed" => "the root file system has no init that the kernel can execute";
@@ -104,9 +105,9 @@ patterns! {
     "systemd-frozen" LOGS Systemd Init Image Fatal 5 r"systemd\[1\]: Freezing execution|Caught <\w+>, (?:core dump failed|dumped core)|Failed to load rescue target" => "PID 1 crashed";
     "ordering-cycle" LOGS Unit Init Image Hint 6 r"Job (\S+)/start deleted to break ordering cycle" => "systemd dropped {1} to break an ordering cycle";
     "emergency-mode" LOGS Systemd Init Image Fatal 4 r"You are in (emergency|rescue) mode|Started (?:emergency|rescue)\.service|Reached target (?:emergency|rescue)\.target|Reached target (?:Emergency|Rescue) Mode|Cannot open access to console, the root account is locked|Give root password for maintenance|Press Enter for (?:system )?maintenance|Welcome to (?:emergency|rescue) mode" => "systemd went into emergency or rescue mode";
-    "fstab-device-missing" LOGS Systemd Init Image Hint 7 r"Dependency failed for (?:\S+\.mount - )?(/[\w.][\w./-]*)" => "{1} of fstab could not be mounted: its device never came";
+    "fstab-device-missing" LOGS Systemd Init Image Hint 7 r"Dependency failed for (?:\S+\.mount - )?(/[\w.][\w./-]*[\w-])" => "{1} of fstab could not be mounted: its device never came";
     "fstab-device-missing" LOGS Systemd Init Image Hint 6 r"Dependency failed for (?:local-fs\.target|Local File Systems)" => "a file system of fstab could not be mounted";
-    "mount-failed" LOGS Systemd Init Image Hint 6 r"Failed to mount (?:\S+\.mount - )?(/[\w.][\w./-]*)" => "{1} of fstab could not be mounted";
+    "mount-failed" LOGS Systemd Init Image Hint 6 r"Failed to mount (?:\S+\.mount - )?(/[\w.][\w./-]*[\w-])" => "{1} of fstab could not be mounted";
     "firstboot-prompts" LOGS Systemd Init Image Fatal 7 r"-- Press any key to proceed --|Please (?:enter|configure) (?:the new|a new|your system|the system).*(?:password|locale|timezone|hostname|!)" => "systemd-firstboot waits for somebody to answer its questions on the console";
     "systemd-api-mounts" LOGS Systemd Init Image Fatal 6 r"Failed to mount API filesystems" => "PID 1 cannot mount /proc, /sys or /dev";
 

@@ -118,6 +118,10 @@ const SERIAL: &[(&str, &str)] = &[
         "init-missing",
     ),
     (
+        "[    0.032000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug and send a report.",
+        "timer-starved",
+    ),
+    (
         "Gave up waiting for root file system device.  Common problems:",
         "root-not-found",
     ),

@@ -1,6 +1,7 @@
 //! systemd made no job of the unit, or took it away again.
 
-use super::Story;
+use super::dependency::{self, is_own};
+use super::{Story, module};
 use crate::boot::outcome::Ended;
 use crate::boot::timeline::Observation;
 use crate::critical_point::CriticalPoint as Cp;
@@ -56,6 +57,18 @@ const DONE: &[&str] = &[
     "Reached target Graphical Interface",
 ];
 
+/// The job that everything else most likely waits for: the shell device's own, another device's, or the last one begun.
+fn blocking(story: Story<'_>) -> Option<jobs::Pending> {
+    let mut pending = jobs::pending(story.case.timeline);
+    let own = pending.iter().position(|job| is_own(story, &job.unit));
+    let device = || {
+        let device = |job: &jobs::Pending| job.unit.ends_with(".device");
+        pending.iter().position(device)
+    };
+    let at = own.or_else(device).or(pending.len().checked_sub(1))?;
+    Some(pending.swap_remove(at))
+}
+
 /// No log has a word about it although systemd was heard: it was never enqueued, or its job never got its turn.
 pub fn never_mentioned(story: Story<'_>) -> Option<Candidate> {
     let case = story.case;
@@ -72,28 +85,25 @@ pub fn never_mentioned(story: Story<'_>) -> Option<Candidate> {
         .iter()
         .rev()
         .find(|o| words::systemd(o).is_some_and(|text| DONE.iter().any(|d| text.starts_with(d))));
-    let pending = jobs::pending(case.timeline);
     if done.is_none()
-        && let Some(job) = pending.last()
+        && let Some(job) = blocking(story)
     {
         let line = case.timeline.get(job.index)?;
-        let mut found = super::dependency::waiting(story, &job.unit);
+        let said = evidence_of(line, words::text(line)?);
+        if is_own(story, &job.unit) && story.device_never_came() {
+            return Some(module::no_device(story).because([said]));
+        }
+        let mut found = dependency::waiting(story, &job.unit);
         found.cause = format!(
             "{} was still being started when the watching ended, and nothing was heard of {}",
             job.unit,
             story.unit()
         );
-        let text = words::text(line)?;
-        return Some(
-            found
-                .specific(2)
-                .inferred()
-                .because([evidence_of(line, text)]),
-        );
+        return Some(found.specific(2).inferred().because([said]));
     }
     let quiet = matches!(
         case.ended,
-        Some(Ended::Quiet { .. } | Ended::Spinning { .. }) | None
+        Some(Ended::Quiet { .. } | Ended::Spinning { .. } | Ended::LogEnds) | None
     );
     let witness = done.or(Some(last).filter(|_| quiet))?;
     let text = words::text(witness)?;
