@@ -11,7 +11,7 @@ pub fn failed(story: Story<'_>, dependency: Option<&str>) -> Candidate {
     if own && story.device.bound.is_none() {
         return module::no_device(story);
     }
-    let found = match dependency.filter(|_| !own) {
+    match dependency.filter(|_| !own) {
         Some(name) => Candidate::new(
             Stage::Unit,
             Cp::AfterDevice,
@@ -36,8 +36,7 @@ pub fn failed(story: Story<'_>, dependency: Option<&str>) -> Candidate {
             "unit-waits-for-missing-device",
             format!("a unit that {} requires failed", story.unit()),
         ),
-    };
-    found
+    }
 }
 
 /// Its job was still waiting at the end.
