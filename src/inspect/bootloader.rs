@@ -12,10 +12,25 @@ pub mod version;
 pub use detect::efi_suffix;
 pub use read::read;
 
-use super::error::{Error, Fact};
+use super::error::{Error, Fact, Result};
+use super::filesystem::FileSystem;
 use super::source::{Location, Origin};
+use super::volumes::Volumes;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::sync::Arc;
+
+/// Where the file systems of an image come from. GRUB looks on all of them.
+pub trait Partitions {
+    /// The file system of a partition (`p2`).
+    fn open(&self, id: &str) -> Result<Arc<dyn FileSystem>>;
+}
+
+impl Partitions for Volumes {
+    fn open(&self, id: &str) -> Result<Arc<dyn FileSystem>> {
+        Volumes::open(self, id)
+    }
+}
 
 /// Kind of loader found at the removable-media path of the ESP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]

@@ -66,6 +66,10 @@ pub trait FileSystem: Send + Sync {
     fn variant(&self) -> &'static str {
         self.type_name()
     }
+    /// Feature flags that other readers may not know, by the names of the file system's own tools.
+    fn features(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Partition label for locations (`p2`).
     fn partition(&self) -> &str;
     /// Metadata of the file, symbolic links followed.

@@ -3,12 +3,11 @@
 use super::detect::{self, identify, machine_of_suffix, rootfs_machine};
 use super::file;
 use super::pe::{self, Image};
-use super::{EspFacts, LoaderFacts, LoaderKind, PeFacts, grub, systemd_boot, uki};
+use super::{EspFacts, LoaderFacts, LoaderKind, Partitions, PeFacts, grub, systemd_boot, uki};
 use crate::inspect::error::{Error, Fact};
 use crate::inspect::filesystem::{FileKind, FileSystem};
 use crate::inspect::partitions::DiskFacts;
 use crate::inspect::source::Location;
-use std::sync::Arc;
 
 /// Where the firmware looks on a disk that no boot entry names (UEFI specification 3.5.1.1).
 const REMOVABLE: &str = "/EFI/BOOT";
@@ -25,25 +24,47 @@ struct Removable {
     machine: u16,
 }
 
-/// Reads the ESP and the loader in it.
+/// Reads the ESP and the loader in it. `likely` is the partition that looks like the root file system. Without an ESP
+/// there may be a GRUB for the BIOS.
 pub fn read(
-    esp: &Arc<dyn FileSystem>,
-    rootfs: Option<&Arc<dyn FileSystem>>,
+    source: &dyn Partitions,
     disk: &DiskFacts,
+    likely: Option<&str>,
 ) -> (Fact<EspFacts>, Fact<LoaderFacts>) {
-    let esp_fs = esp.as_ref();
-    if let Err(error) = esp_fs.read_dir("/") {
+    let rootfs = likely.and_then(|id| source.open(id).ok());
+    let esp = match disk.esp.as_deref().map(|id| source.open(id)) {
+        Some(Ok(esp)) => esp,
+        Some(Err(error)) => return (Fact::Unreadable(error.clone()), Fact::Unreadable(error)),
+        None => return (Fact::Absent, Fact::Absent),
+    };
+    let esp = esp.as_ref();
+    if let Err(error) = esp.read_dir("/") {
         return (Fact::Unreadable(error.clone()), Fact::Unreadable(error));
     }
-    let removable = removable(esp_fs, rootfs.and_then(|fs| rootfs_machine(fs.as_ref())));
+    let removable = removable(esp, rootfs.as_deref().and_then(rootfs_machine));
     let facts = EspFacts {
-        partition: esp_fs.partition().to_owned(),
-        fat_type: esp_fs.variant().to_owned(),
+        partition: esp.partition().to_owned(),
+        fat_type: esp.variant().to_owned(),
         removable: removable.facts.clone(),
         other_architectures: removable.others.clone(),
     };
-    let rootfs = rootfs.map(|fs| fs.as_ref());
-    (Fact::Known(facts), loader(esp_fs, rootfs, disk, removable))
+    let place = Place {
+        source,
+        disk,
+        esp,
+        rootfs: rootfs.as_deref(),
+        likely,
+    };
+    (Fact::Known(facts), loader(&place, removable))
+}
+
+/// Where a loader can look.
+struct Place<'a> {
+    source: &'a dyn Partitions,
+    disk: &'a DiskFacts,
+    esp: &'a dyn FileSystem,
+    rootfs: Option<&'a dyn FileSystem>,
+    likely: Option<&'a str>,
 }
 
 fn removable(esp: &dyn FileSystem, machine: Option<u16>) -> Removable {
@@ -95,12 +116,8 @@ fn nothing(facts: Fact<PeFacts>, machine: Option<u16>) -> Removable {
 }
 
 /// Follows the chain to the program that reads a configuration, and reads it as that program would.
-fn loader(
-    esp: &dyn FileSystem,
-    rootfs: Option<&dyn FileSystem>,
-    disk: &DiskFacts,
-    removable: Removable,
-) -> Fact<LoaderFacts> {
+fn loader(place: &Place<'_>, removable: Removable) -> Fact<LoaderFacts> {
+    let esp = place.esp;
     let machine = removable.machine;
     let mut chain = Vec::new();
     let mut next = removable.program;
@@ -117,15 +134,24 @@ fn loader(
     }
     if matches!(kind, LoaderKind::Unknown | LoaderKind::Shim) {
         // A damaged or missing program: its configuration still says what was meant to boot.
-        kind = by_configuration(esp, rootfs).unwrap_or(kind);
+        kind = by_configuration(esp, place.rootfs).unwrap_or(kind);
     }
     let mut facts = match (kind, last) {
         (LoaderKind::SystemdBoot, _) => systemd_boot::read(esp, machine, version),
         (LoaderKind::Uki, Some(path)) => unified(esp, &path, version),
-        (LoaderKind::Grub, path) => match grub::read(esp, rootfs, disk, path.as_deref(), version) {
-            Fact::Known(facts) => facts,
-            other => return other,
-        },
+        (LoaderKind::Grub, path) => {
+            let start = grub::Start {
+                partition: esp.partition(),
+                path: path.as_deref(),
+                cpu: grub_cpu(machine),
+                platform: "efi",
+                version,
+            };
+            match grub::read(place.source, place.disk, &start, place.likely) {
+                Ok(facts) => facts,
+                Err(error) => return Fact::Unreadable(error),
+            }
+        }
         (LoaderKind::EfiBootGuard, Some(path)) => {
             return Fact::Unreadable(Error::unsupported(
                 Location::file(esp.partition(), path),
@@ -142,6 +168,18 @@ fn loader(
     };
     facts.chain = chain;
     Fact::Known(facts)
+}
+
+/// `$grub_cpu`.
+fn grub_cpu(machine: u16) -> &'static str {
+    match machine {
+        0xaa64 => "arm64",
+        0x014c => "i386",
+        0x01c0 | 0x01c2 | 0x01c4 => "arm",
+        0x5064 => "riscv64",
+        0x6264 => "loongarch64",
+        _ => "x86_64",
+    }
 }
 
 /// shim starts `grub<arch>.efi` beside itself, whatever that is (its default loader).

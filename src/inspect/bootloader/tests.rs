@@ -22,7 +22,7 @@ pub(super) fn entry(id: &str) -> LoaderEntry {
     }
 }
 
-fn disk() -> DiskFacts {
+pub(super) fn disk() -> DiskFacts {
     DiskFacts {
         table: TableKind::Gpt,
         sector_size: 512,
@@ -35,7 +35,18 @@ fn disk() -> DiskFacts {
     }
 }
 
-fn put(root: &Path, path: &str, bytes: impl AsRef<[u8]>) {
+/// Directories of the host as partitions.
+pub(super) struct Directories(pub Vec<(&'static str, std::path::PathBuf)>);
+
+impl Partitions for Directories {
+    fn open(&self, id: &str) -> Result<Arc<dyn FileSystem>> {
+        let found = self.0.iter().find(|(name, _)| *name == id);
+        let (name, path) = found.ok_or_else(|| Error::not_found(Location::partition(id)))?;
+        Ok(Arc::new(DirectoryFs::new(path, name)))
+    }
+}
+
+pub(super) fn put(root: &Path, path: &str, bytes: impl AsRef<[u8]>) {
     let path = root.join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
@@ -61,8 +72,7 @@ fn isar(root: &Path) {
 }
 
 fn read_dir(root: &Path) -> (Fact<EspFacts>, Fact<LoaderFacts>) {
-    let esp: Arc<dyn FileSystem> = Arc::new(DirectoryFs::new(root, "p1"));
-    read(&esp, None, &disk())
+    read(&Directories(vec![("p1", root.into())]), &disk(), None)
 }
 
 fn known(root: &Path) -> (EspFacts, LoaderFacts) {
@@ -160,18 +170,17 @@ fn without_a_loader_the_configuration_still_speaks() {
     isar(dir.path());
     put(dir.path(), "EFI/BOOT/BOOTIA32.EFI", "");
     std::fs::remove_file(dir.path().join("EFI/BOOT/bootx64.efi")).unwrap();
-    let esp: Arc<dyn FileSystem> = Arc::new(DirectoryFs::new(dir.path(), "p1"));
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "lib64/ld-linux-x86-64.so.2", "");
-    let rootfs: Arc<dyn FileSystem> = Arc::new(DirectoryFs::new(root.path(), "p2"));
-    let (facts, loader) = read(&esp, Some(&rootfs), &disk());
+    let parts = Directories(vec![("p1", dir.path().into()), ("p2", root.path().into())]);
+    let (facts, loader) = read(&parts, &disk(), Some("p2"));
     assert_eq!(facts.known().unwrap().removable, Fact::Absent);
     assert_eq!(facts.known().unwrap().other_architectures, ["BOOTIA32.EFI"]);
     let loader = loader.known().unwrap();
     assert_eq!(loader.version, None);
     assert!(loader.selected_entry().is_some());
     std::fs::remove_dir_all(dir.path().join("loader")).unwrap();
-    assert_eq!(read(&esp, Some(&rootfs), &disk()).1, Fact::Absent);
+    assert_eq!(read(&parts, &disk(), Some("p2")).1, Fact::Absent);
 }
 
 #[test]

@@ -31,12 +31,7 @@ pub struct HandOver {
 impl Boot {
     /// Reads the ESP. `likely` is the partition that looks like the root file system, where GRUB may have its files.
     pub fn read(volumes: &Volumes, disk: &DiskFacts, likely: Option<&str>) -> Boot {
-        let rootfs = likely.and_then(|id| volumes.open(id).ok());
-        let (esp, loader) = match disk.esp.as_deref().map(|id| volumes.open(id)) {
-            Some(Ok(fs)) => bootloader::read(&fs, rootfs.as_ref(), disk),
-            Some(Err(error)) => (Fact::Unreadable(error.clone()), Fact::Unreadable(error)),
-            None => (Fact::Absent, Fact::Absent),
-        };
+        let (esp, loader) = bootloader::read(volumes, disk, likely);
         let cmdline = match &loader {
             Fact::Known(loader) => loader.judged_entry().map_or(Fact::Absent, |entry| {
                 Fact::Known(cmdline::parse(&entry.options, &entry.options_origin))

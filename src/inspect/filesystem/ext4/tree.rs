@@ -207,6 +207,10 @@ impl FileSystem for Ext4Fs {
         "ext4"
     }
 
+    fn features(&self) -> Vec<String> {
+        self.sb.feature_names()
+    }
+
     fn partition(&self) -> &str {
         &self.partition
     }
