@@ -1,16 +1,19 @@
 //! Conditions and assertions of the backdoor unit that cannot be true in this image on the test machine.
 
-use super::{Answer, Check, Context, Violation};
-use crate::inspect::systemd::{LoadState, Setting};
-use crate::known;
+mod paths;
+mod system;
+
+use super::{Answer, Check, Confidence, Context, Violation};
+use crate::inspect::systemd::Setting;
+use crate::or_answer;
 use serde::Deserialize;
 
 /// Which conditions are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
-    /// Those about device paths.
-    DevicePaths,
+    /// Those about paths.
+    Paths,
     /// All others.
     Others,
 }
@@ -21,151 +24,135 @@ pub enum Which {
 pub struct UnitConditions {
     /// Which conditions.
     pub which: Which,
-    /// Device names (without `/dev/`) that the machine has besides the shell device.
+    /// Device names (without `/dev/`) that the machine has besides those of the test driver.
     #[serde(default)]
     pub devices: Vec<String>,
 }
 
-impl Check for UnitConditions {
-    fn judge(&self, cx: &Context<'_>) -> Answer {
-        known!(cx.facts.systemd);
-        let Some(unit) = cx.unit().filter(|u| u.load == LoadState::Loaded) else {
-            return Answer::NotApplicable;
-        };
-        let conditions: Vec<&Setting> = unit
-            .settings
-            .iter()
-            .filter(|s| {
-                s.section == "Unit"
-                    && (s.key.starts_with("Condition") || s.key.starts_with("Assert"))
-                    && !s.value.is_empty()
-            })
-            .filter(|s| (self.which == Which::DevicePaths) == is_device_path(s))
-            // A triggering condition (`|`) only counts together with the other triggering ones.
-            .filter(|s| !s.value.starts_with('|'))
-            .collect();
-        if conditions.is_empty() {
-            return Answer::NotApplicable;
+/// Truth of a condition on the test machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Truth {
+    True,
+    False(String, Confidence),
+    Unknown,
+}
+
+/// One condition or assertion (systemd.unit(5), "Conditions and Asserts").
+struct Condition<'a> {
+    setting: &'a Setting,
+    assertion: bool,
+    /// `PathExists`, `Virtualization`, …
+    kind: &'a str,
+    /// `|`: of all triggering ones, one is enough.
+    trigger: bool,
+    negated: bool,
+    value: &'a str,
+}
+
+impl<'a> Condition<'a> {
+    fn of(setting: &'a Setting) -> Option<Condition<'a>> {
+        if setting.section != "Unit" || setting.value.is_empty() {
+            return None;
         }
-        let violations = conditions.iter().filter_map(|s| {
-            self.falsehood(cx, s).map(|why| {
-                Violation::at_line(
-                    &s.origin,
-                    format!("{}={} is never true here: {why}", s.key, s.value),
-                )
-            })
-        });
-        Answer::from_violations(violations.collect())
+        let (assertion, kind) = match setting.key.strip_prefix("Condition") {
+            Some(kind) => (false, kind),
+            None => (true, setting.key.strip_prefix("Assert")?),
+        };
+        let value = setting.value.as_str();
+        let trigger = value.starts_with('|');
+        let value = value.trim_start_matches('|').trim_start();
+        let negated = value.starts_with('!');
+        Some(Condition {
+            setting,
+            assertion,
+            kind,
+            trigger,
+            negated,
+            value: value.trim_start_matches('!').trim(),
+        })
+    }
+
+    fn is_path(&self) -> bool {
+        paths::KINDS.contains(&self.kind)
     }
 }
 
-fn is_device_path(setting: &Setting) -> bool {
-    setting.key.contains("Path")
-        && setting
-            .value
-            .trim_start_matches(['!', '|'])
-            .starts_with("/dev/")
+impl Check for UnitConditions {
+    fn judge(&self, cx: &Context<'_>) -> Answer {
+        let unit = or_answer!(cx.loaded_unit());
+        let conditions: Vec<Condition<'_>> =
+            unit.settings.iter().filter_map(Condition::of).collect();
+        let mut violations = Vec::new();
+        let mut unknown = None;
+        let mut judged = false;
+        for condition in conditions
+            .iter()
+            .filter(|c| (self.which == Which::Paths) == c.is_path())
+        {
+            judged = true;
+            // A triggering condition is false for good only when all of them are.
+            let others = || {
+                conditions
+                    .iter()
+                    .filter(|c| c.trigger && c.assertion == condition.assertion)
+            };
+            let hopeless = |c: &Condition<'_>| matches!(self.truth(cx, c), Truth::False(..));
+            match self.truth(cx, condition) {
+                Truth::False(why, confidence) if !condition.trigger || others().all(hopeless) => {
+                    violations.push(violation(condition, &why, confidence));
+                }
+                Truth::Unknown if !condition.trigger => unknown = Some(condition),
+                _ => {}
+            }
+        }
+        match unknown {
+            _ if !violations.is_empty() => Answer::Violated(violations),
+            Some(c) => Answer::cannot_tell(
+                format!(
+                    "whether {}={} holds is only known when the system runs",
+                    c.setting.key, c.setting.value
+                ),
+                c.setting.origin.location(),
+            ),
+            None if judged => Answer::Satisfied,
+            None => Answer::NotApplicable,
+        }
+    }
+}
+
+fn violation(condition: &Condition<'_>, why: &str, confidence: Confidence) -> Violation {
+    let effect = if condition.assertion {
+        "the unit fails"
+    } else {
+        "the unit is skipped, silently"
+    };
+    let setting = condition.setting;
+    Violation::at_line(
+        &setting.origin,
+        format!(
+            "{}={} is never true here: {why}; {effect}",
+            setting.key, setting.value
+        ),
+    )
+    .confidence(confidence)
 }
 
 impl UnitConditions {
-    /// Why a condition is certainly false; none when it is true or cannot be told.
-    fn falsehood(&self, cx: &Context<'_>, setting: &Setting) -> Option<String> {
-        let negated = setting.value.starts_with('!');
-        let value = setting.value.trim_start_matches('!').trim();
-        let kind = setting
-            .key
-            .trim_start_matches("Condition")
-            .trim_start_matches("Assert");
-        let truth = self.truth(cx, kind, value)?;
-        (truth.0 == negated).then_some(truth.1)
-    }
-
-    /// Truth of a condition on the test machine, with the reason; none when it cannot be told offline.
-    fn truth(&self, cx: &Context<'_>, kind: &str, value: &str) -> Option<(bool, String)> {
-        let cmdline = cx.facts.cmdline.known();
-        match kind {
-            "PathExists" | "PathIsReadWrite" if value.starts_with("/dev/") => {
-                let name = value.trim_start_matches("/dev/");
-                let standard = [
-                    "null", "zero", "console", "tty", "tty0", "random", "urandom", "vda", "kmsg",
-                    "ptmx", "full",
-                ]
-                .contains(&name);
-                let exists =
-                    name == cx.profile.device || standard || self.devices.iter().any(|d| d == name);
-                // Only names of consoles and serial ports are certain; /dev may hold anything else.
-                let certain = exists
-                    || name.starts_with("hvc")
-                    || name.starts_with("ttyS")
-                    || name.starts_with("ttyAMA")
-                    || name.starts_with("vport");
-                certain.then(|| (exists, format!("the test driver's machine has no {value}")))
+    fn truth(&self, cx: &Context<'_>, condition: &Condition<'_>) -> Truth {
+        let plain = if condition.is_path() {
+            paths::truth(cx, condition.kind, condition.value, &self.devices)
+        } else {
+            system::truth(cx, condition.kind, condition.value)
+        };
+        match plain {
+            (Some(holds), why, confidence) if holds == condition.negated => {
+                Truth::False(why, confidence)
             }
-            "KernelCommandLine" => {
-                let cmdline = cmdline?;
-                let word_matches = |w: &crate::inspect::cmdline::Word| match value.split_once('=') {
-                    Some((key, want)) => w.key == key && w.value.as_deref() == Some(want),
-                    None => w.key == value,
-                };
-                let present = cmdline
-                    .words
-                    .iter()
-                    .chain(&cmdline.init_words)
-                    .any(word_matches);
-                Some((
-                    present,
-                    format!(
-                        "the command line has {}`{value}`",
-                        if present { "" } else { "no " }
-                    ),
-                ))
-            }
-            "Virtualization" => virtualization(value),
-            "FirstBoot" => {
-                let first = cx.systemd()?.first_boot;
-                let want = matches!(value, "yes" | "true" | "1" | "on");
-                Some((
-                    first == want,
-                    format!("this {} a first boot", if first { "is" } else { "is not" }),
-                ))
-            }
-            "Architecture" => {
-                let own = cx.facts.rootfs.known()?.architecture.as_deref()?;
-                let own = match own {
-                    "x86_64" => "x86-64",
-                    "aarch64" => "arm64",
-                    "i686" => "x86",
-                    other => other,
-                };
-                (value != "native").then(|| (own == value, format!("the image is {own}")))
-            }
-            "KernelModuleLoaded" => {
-                let state = cx
-                    .facts
-                    .modules
-                    .known()?
-                    .states
-                    .get(&value.replace('-', "_"))?;
-                (!state.builtin && state.file.known().is_none() && !state.in_initrd)
-                    .then(|| (false, format!("{value} is not in the image")))
-            }
-            _ => None,
+            (Some(_), ..) => Truth::True,
+            (None, ..) => Truth::Unknown,
         }
     }
 }
 
-/// The test driver's machine is QEMU: `kvm` or, without acceleration, `qemu` (systemd-detect-virt(1)).
-fn virtualization(value: &str) -> Option<(bool, String)> {
-    let why = "the test driver's machine is a QEMU virtual machine".to_owned();
-    match value {
-        "yes" | "true" | "1" | "vm" => Some((true, why)),
-        "no" | "false" | "0" | "container" | "private-users" => Some((false, why)),
-        // One of the two is true; which depends on the accelerator.
-        "kvm" | "qemu" => None,
-        "vmware" | "microsoft" | "oracle" | "xen" | "bochs" | "uml" | "parallels" | "bhyve"
-        | "qnx" | "acrn" | "powervm" | "apple" | "sre" | "google" | "amazon" | "zvm" | "openvz"
-        | "lxc" | "lxc-libvirt" | "systemd-nspawn" | "docker" | "podman" | "rkt" | "wsl"
-        | "proot" | "pouch" => Some((false, why)),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use super::super::testing::{self, backdoor};
+use super::*;
+use crate::inspect::facts::Facts;
+use crate::inspect::filesystem::FileKind;
+
+fn judge(facts: &Facts, which: Which) -> Answer {
+    let check = UnitConditions {
+        which,
+        devices: Vec::new(),
+    };
+    check.judge(&Context::new(facts))
+}
+fn with(lines: &str, which: Which) -> Answer {
+    let mut facts = testing::healthy();
+    facts
+        .condition_paths
+        .insert("/etc/there".into(), Some(FileKind::Regular));
+    facts.condition_paths.insert("/etc/gone".into(), None);
+    backdoor(&mut facts, &format!("[Unit]\n{lines}\n[Service]\nExecStart=/x\n"));
+    judge(&facts, which)
+}
+fn violated(answer: &Answer) -> bool {
+    matches!(answer, Answer::Violated(_))
+}
+
+#[test]
+fn paths_that_are_never_there() {
+    for line in [
+        "ConditionPathExists=/dev/hvc1",
+        "AssertPathExists=/dev/vport0p1",
+        "ConditionPathExists=!/dev/ttyS0",
+        "ConditionPathExists=/etc/gone",
+        "ConditionPathIsDirectory=/etc/there",
+        "ConditionPathExists=|/dev/hvc1\nConditionPathExists=|/etc/gone",
+    ] {
+        assert!(violated(&with(line, Which::Paths)), "{line}");
+        assert_eq!(with(line, Which::Others), Answer::NotApplicable, "{line}");
+    }
+    for line in [
+        "ConditionPathExists=/dev/hvc0",
+        "ConditionPathExists=/dev/ttyS0",
+        "ConditionPathExistsGlob=/dev/hvc*",
+        "ConditionPathExists=/etc/there",
+        "ConditionPathExists=!/etc/gone",
+        "ConditionPathExists=|/dev/hvc1\nConditionPathExists=|/dev/hvc0",
+    ] {
+        assert_eq!(with(line, Which::Paths), Answer::Satisfied, "{line}");
+    }
+    for line in ["ConditionPathExists=/run/x", "ConditionPathExists=/dev/rtc9"] {
+        assert!(matches!(with(line, Which::Paths), Answer::CannotTell { .. }), "{line}");
+    }
+}
+
+#[test]
+fn a_trigger_of_the_other_kind_saves_a_path() {
+    let lines = "ConditionPathExists=|/dev/hvc1\nConditionVirtualization=|vm";
+    assert_eq!(with(lines, Which::Paths), Answer::Satisfied);
+}
+
+#[test]
+fn conditions_on_the_system() {
+    for line in [
+        "ConditionVirtualization=container",
+        "ConditionVirtualization=!vm",
+        "ConditionKernelCommandLine=nixos-test",
+        "ConditionKernelCommandLine=!quiet",
+        "ConditionFirstBoot=yes",
+        "ConditionArchitecture=arm64",
+        "AssertUser=1000",
+        "ConditionOSRelease=VERSION_ID=13",
+        "ConditionFirmware=device-tree",
+    ] {
+        assert!(violated(&with(line, Which::Others)), "{line}");
+    }
+    for line in [
+        "ConditionVirtualization=vm",
+        "ConditionKernelCommandLine=quiet",
+        "ConditionKernelCommandLine=root",
+        "ConditionKernelCommandLine=loglevel=1",
+        "ConditionFirstBoot=no",
+        "ConditionArchitecture=x86-64",
+        "ConditionOSRelease=VERSION_ID=12",
+        "ConditionACPower=yes",
+    ] {
+        assert_eq!(with(line, Which::Others), Answer::Satisfied, "{line}");
+    }
+    for line in ["ConditionVirtualization=kvm", "ConditionHost=x", "ConditionMemory=>1G"] {
+        assert!(matches!(with(line, Which::Others), Answer::CannotTell { .. }), "{line}");
+    }
+}
