@@ -1,12 +1,14 @@
 //! `isar-doctor boot`: boots an image, watches it, and says where it stopped.
 
 pub mod judge;
+mod prove;
 mod target;
 
 use crate::boot::accel::Choice;
 use crate::boot::ending::Limits;
-use crate::boot::engine::{self, Plan};
+use crate::boot::engine::{self, Plan, Watcher};
 use crate::boot::expect::Expectation;
+use crate::boot::outcome::Outcome;
 use crate::boot::setup;
 use crate::boot::trouble::BootError;
 use crate::boot::{file_map, record, signals};
@@ -16,11 +18,12 @@ use judge::Judged;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use target::Target;
 
 /// Arguments of `boot`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Exit codes: 0 the shell was reached and the guest is healthy (or --expect was met); 1 it was not; 2 wrong usage; \
 4 this host could not boot the image (the message says why and what to do).
@@ -76,6 +79,10 @@ pub struct BootArgs {
     /// Keep everything observed in this directory, for `isar-doctor replay`
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
+    /// After a failure, boot again with one thing changed (a word of the command line, a QEMU argument) until the cause is proven or
+    /// disproved; the image stays as it is
+    #[arg(long, conflicts_with = "exact")]
+    pub prove: bool,
     /// Names and goal to judge by: nixos-test, login, production, or a YAML file
     #[arg(long, default_value = "nixos-test", value_name = "NAME")]
     pub profile: String,
@@ -132,6 +139,35 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
     let profile = super::inspect::profile(&args.profile)
         .map_err(|failure| BootError::Usage(failure.to_string()))?;
     let inspected = judge::inspect(&image, profile);
+    let style = match (args.quiet, args.trace) {
+        (true, _) => Style::Quiet,
+        (false, true) => Style::Trace,
+        (false, false) => Style::Stages,
+    };
+    let mut display = boot_progress::display(style);
+    let outcome = observe(args, target, &inspected, display.as_mut(), interrupts)?;
+    drop(display);
+    let mut judged = Judged::new(outcome, inspected.predicted());
+    if let Some(dir) = &args.record {
+        record::write(dir, &judged.outcome, &judged.predicted)
+            .map_err(|error| BootError::Usage(error.to_string()))?;
+    }
+    if args.prove && prove::worthwhile(&judged) {
+        prove::prove(args, &image, &inspected, &mut judged);
+    }
+    judged.print(args.format, args.trace, args.output.as_deref())?;
+    Ok(judged.exit_code(args.expect.as_ref()))
+}
+
+/// One boot, watched to its end.
+fn observe(
+    args: &BootArgs,
+    target: Target,
+    inspected: &judge::Inspected,
+    display: &mut dyn Watcher,
+    interrupts: Option<Receiver<i32>>,
+) -> Result<Outcome, BootError> {
+    let image = target.image().to_owned();
     let launch_findings = target.lint(inspected.consoles());
     let plan = Plan {
         executable: None,
@@ -151,19 +187,5 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
         script: args.run_script.is_some(),
         interrupts,
     };
-    let style = match (args.quiet, args.trace) {
-        (true, _) => Style::Quiet,
-        (false, true) => Style::Trace,
-        (false, false) => Style::Stages,
-    };
-    let mut display = boot_progress::display(style);
-    let outcome = engine::run(plan, display.as_mut())?;
-    drop(display);
-    let judged = Judged::new(outcome, inspected.predicted());
-    if let Some(dir) = &args.record {
-        record::write(dir, &judged.outcome, &judged.predicted)
-            .map_err(|error| BootError::Usage(error.to_string()))?;
-    }
-    judged.print(args.format, args.trace, args.output.as_deref())?;
-    Ok(judged.exit_code(args.expect.as_ref()))
+    engine::run(plan, display)
 }

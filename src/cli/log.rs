@@ -85,7 +85,9 @@ pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
         Some(inspected) => inspected.names(),
         None => Names::from_profile(&profile),
     };
-    let predicted = inspected.map_or_else(Vec::new, judge::Inspected::predicted);
+    let predicted = inspected
+        .as_ref()
+        .map_or_else(Vec::new, judge::Inspected::predicted);
     let judged: Vec<(Option<String>, Judged)> = machines
         .into_iter()
         .map(|machine| {

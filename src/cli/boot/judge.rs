@@ -67,8 +67,13 @@ impl Inspected {
     }
 
     /// What was foreseen.
-    pub fn predicted(self) -> Vec<Predicted> {
-        self.predicted
+    pub fn predicted(&self) -> Vec<Predicted> {
+        self.predicted.clone()
+    }
+
+    /// Everything known of the image.
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.as_ref()
     }
 }
 
@@ -109,6 +114,16 @@ impl Judged {
             predicted,
             verdict,
         }
+    }
+
+    /// The verdict.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// The verdict, to add experiments to.
+    pub fn verdict_mut(&mut self) -> &mut Verdict {
+        &mut self.verdict
     }
 
     /// Prints the result to stdout or a file.
