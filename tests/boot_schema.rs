@@ -1,4 +1,5 @@
 //! The published JSON Schemas of `boot` and `host` are those of the code. `UPDATE=1 cargo test --test boot_schema` writes them anew.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use isar_doctor::report::{boot_json, host};
 use std::path::Path;

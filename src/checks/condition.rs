@@ -12,8 +12,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
-    /// Those about paths.
-    Paths,
+    /// Those about paths below `/dev`.
+    DevicePaths,
     /// All others.
     Others,
 }
@@ -75,6 +75,10 @@ impl<'a> Condition<'a> {
     fn is_path(&self) -> bool {
         paths::KINDS.contains(&self.kind)
     }
+
+    fn is_device_path(&self) -> bool {
+        self.is_path() && self.value.starts_with("/dev/")
+    }
 }
 
 impl Check for UnitConditions {
@@ -87,7 +91,7 @@ impl Check for UnitConditions {
         let mut judged = false;
         for condition in conditions
             .iter()
-            .filter(|c| (self.which == Which::Paths) == c.is_path())
+            .filter(|c| (self.which == Which::DevicePaths) == c.is_device_path())
         {
             judged = true;
             // A triggering condition is false for good only when all of them are.

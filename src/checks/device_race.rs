@@ -1,6 +1,6 @@
 //! The race for the shell device: a unit that needs the device when it starts, while nothing makes it wait for it.
 
-mod first;
+pub mod first;
 mod need;
 
 pub use first::{First, first};

@@ -2,6 +2,8 @@
 
 use super::{Answer, Check, Context, Violation};
 use crate::inspect::error::ErrorKind;
+use crate::inspect::initrd::listing::UNKNOWN;
+use crate::inspect::initrd::{Archive, InitrdFacts};
 use crate::inspect::source::Location;
 use crate::known;
 use serde::Deserialize;
@@ -38,6 +40,8 @@ impl Check for InitrdImage {
         }
         match self.aspect {
             Aspect::Whole => match &initrd.damage {
+                // It was never an initrd, as far as a kernel can see; the other rule's business.
+                Some(_) if foreign(initrd).is_some() => Answer::NotApplicable,
                 Some(damage)
                     if damage.kind == ErrorKind::Unsupported || damage.kind == ErrorKind::Limit =>
                 {
@@ -59,9 +63,22 @@ impl Check for InitrdImage {
     }
 }
 
+/// What should hold the system is no archive, and packed by nothing that kernels know: they have no other sign than
+/// the first bytes.
+fn foreign(initrd: &InitrdFacts) -> Option<&Archive> {
+    let last = initrd.archives.last()?;
+    (last.compression == UNKNOWN && !initrd.has_init).then_some(last)
+}
+
 /// `CONFIG_RD_…` of each compression (usr/Kconfig).
 fn compression(cx: &Context<'_>) -> Answer {
     let initrd = known!(cx.facts.initrd);
+    if let Some(archive) = foreign(initrd) {
+        return Answer::Violated(vec![Violation::at(
+            archive.location.clone(),
+            "the initrd starts like no archive and like no compression that a kernel can unpack",
+        )]);
+    }
     let kernel = known!(cx.facts.kernel);
     let config = known!(kernel.config);
     let mut violations = Vec::new();

@@ -1,7 +1,6 @@
 //! Something must pull the backdoor unit in, and nothing may mask it.
 
-use super::{Answer, Check, Context, Violation};
-
+use super::{Answer, Check, Context, Violation, device_race};
 use crate::inspect::systemd::{LoadState, Reason};
 use crate::known;
 use serde::Deserialize;
@@ -70,7 +69,9 @@ impl Check for UnitEnabled {
                     return Answer::NotApplicable;
                 }
                 let transaction = &systemd.transaction;
-                if transaction.jobs.contains_key(&unit.name) {
+                if transaction.jobs.contains_key(&unit.name)
+                    || device_race::first::started_by_device(cx, systemd, unit, &cx.device_unit())
+                {
                     return Answer::Satisfied;
                 }
                 if let Some((_, reason)) = transaction
@@ -118,7 +119,11 @@ fn links_resolve(cx: &Context<'_>) -> Answer {
             let Reason::Link(location) = &dependency.reason else {
                 continue;
             };
-            let about = dependency.other == name || stem_alike(&dependency.other, name);
+            let packaged = location
+                .path
+                .as_deref()
+                .is_some_and(|path| in_package(cx, path));
+            let about = dependency.other == name || packaged || alike(&dependency.other, name);
             let gone = systemd
                 .unit(&dependency.other)
                 .is_none_or(|u| u.load == LoadState::NotFound);
@@ -136,11 +141,46 @@ fn links_resolve(cx: &Context<'_>) -> Answer {
     Answer::from_violations(violations)
 }
 
-fn stem_alike(a: &str, b: &str) -> bool {
-    let stem = |s: &str| {
-        s.rsplit_once('.')
-            .map_or(s.to_owned(), |(stem, _)| stem.replace(['-', '_', '@'], ""))
+/// A file of the package that brings the backdoor.
+fn in_package(cx: &Context<'_>, path: &str) -> bool {
+    let details = cx.facts.packages.known().map(|p| p.details.as_slice());
+    let mut files = details.unwrap_or_default().iter().flat_map(|d| &d.files);
+    files.any(|file| file.path == path)
+}
+
+/// The same words in the same order, some of them left out, or a slip of the pen.
+fn alike(a: &str, b: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        let words = stem.split(['-', '_', '@', '.']).filter(|w| !w.is_empty());
+        words.map(str::to_owned).collect()
     };
-    let (a, b) = (stem(a), stem(b));
-    a == b || crate::rules::distance(&a, &b) <= 2
+    let (a, b) = (words(a), words(b));
+    let (short, long) = if a.len() <= b.len() {
+        (&a, &b)
+    } else {
+        (&b, &a)
+    };
+    let mut rest = long.iter();
+    let within = short.len() > 1 && short.iter().all(|word| rest.any(|other| other == word));
+    within || crate::rules::distance(&a.concat(), &b.concat()) <= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::alike;
+
+    #[test]
+    fn names_that_mean_the_same_unit() {
+        assert!(alike(
+            "nixos-backdoor.service",
+            "nixos-test-backdoor.service"
+        ));
+        assert!(alike(
+            "nixos_test_backdor.service",
+            "nixos-test-backdoor.service"
+        ));
+        assert!(!alike("ssh.service", "nixos-test-backdoor.service"));
+        assert!(!alike("backdoor.service", "nixos-test-backdoor.service"));
+    }
 }

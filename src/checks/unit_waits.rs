@@ -1,6 +1,6 @@
 //! Devices and units that the backdoor unit requires and that never come.
 
-use super::{Answer, Check, Context, Violation};
+use super::{Answer, Check, Context, Machine, Presence, Violation};
 use crate::inspect::systemd::{DependencyKind, LoadState, Reason};
 use crate::known;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitWaits {
-    /// Device names (without `/dev/`) that the machine has besides the shell device.
+    /// Device names (without `/dev/`) that the machine has besides those of the test driver.
     #[serde(default)]
     pub devices: Vec<String>,
 }
@@ -32,11 +32,21 @@ impl Check for UnitWaits {
             if !hard {
                 continue;
             }
-            if let Some(name) = console_device(&dependency.other) {
-                if name != cx.profile.device && !self.devices.contains(&name) {
+            if let Some(node) = Machine::node_of_unit(&dependency.other) {
+                let name = node.trim_start_matches("/dev/");
+                let without = match cx.machine().device(&node) {
+                    Presence::Never => format!("the test driver's machine has no {node}"),
+                    Presence::NodeOnly => {
+                        format!(
+                            "{node} has no hardware behind it there, so udev never announces it"
+                        )
+                    }
+                    _ => continue,
+                };
+                if !self.devices.iter().any(|d| d == name) {
                     violations.push(Violation::at_line(
                         origin,
-                        format!("{} requires {}, but the test driver's machine has no /dev/{name}: the job times out and the unit fails with it", unit.name, dependency.other),
+                        format!("{} requires {}, but {without}: the job times out and the unit fails with it", unit.name, dependency.other),
                     ));
                 }
                 continue;
@@ -61,11 +71,4 @@ impl Check for UnitWaits {
         }
         Answer::from_violations(violations)
     }
-}
-
-/// `dev-ttyS5.device` → `ttyS5`; none for devices whose presence cannot be told.
-fn console_device(unit: &str) -> Option<String> {
-    let name = unit.strip_prefix("dev-")?.strip_suffix(".device")?;
-    let certain = name.starts_with("tty") || name.starts_with("hvc") || name.starts_with("vport");
-    certain.then(|| name.to_owned())
 }

@@ -3,7 +3,7 @@
 pub mod contents;
 mod cpio;
 mod input;
-mod listing;
+pub mod listing;
 
 use super::bootloader::EntryFile;
 use super::error::{Error, Fact};

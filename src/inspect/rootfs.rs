@@ -98,6 +98,15 @@ pub fn read(
         );
         Error::corrupt(Location::partition(&partition.id), message)
     });
+    let damage = damage.or_else(|| {
+        let superblock = superblock.as_ref()?;
+        let volume = ext4::inode::Volume {
+            disk: &slice,
+            sb: superblock,
+            partition: &partition.id,
+        };
+        volume.check_journal().err()
+    });
     let init_path = cmdline
         .and_then(|c| c.words.iter().rev().find(|w| w.key == "init"))
         .and_then(|w| w.value.clone())

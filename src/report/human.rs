@@ -46,6 +46,9 @@ pub fn render(inspection: &Inspection, look: Look, brief: bool) -> String {
     out
 }
 
+/// Rules that are named for one open question; json has them all.
+const MAX_RULES: usize = 6;
+
 /// Open questions, those with the same reason together.
 fn untold(out: &mut String, judged: &Judged, look: Look) {
     let mut by_reason: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
@@ -57,12 +60,17 @@ fn untold(out: &mut String, judged: &Judged, look: Look) {
     }
     for ((location, reason), rules) in by_reason {
         let label = look.severity(Severity::Warning, "cannot tell:");
+        let shown = rules.iter().take(MAX_RULES).copied();
+        let more = match rules.len().saturating_sub(MAX_RULES) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
         let _ = writeln!(
             out,
-            "{label} {}: {} (rules: {})\n",
+            "{label} {}: {} (rules: {}{more})\n",
             safe(&location),
             safe(reason),
-            rules.join(", ")
+            shown.collect::<Vec<_>>().join(", ")
         );
     }
 }

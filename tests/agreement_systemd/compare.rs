@@ -137,7 +137,10 @@ fn place(path: &str) -> String {
         Some(rest) => format!("/usr/lib/{rest}"),
         None => path.to_owned(),
     };
-    match path.strip_prefix("/tmp/systemd-temporary-").and_then(|rest| rest.split_once('/')) {
+    match path
+        .strip_prefix("/tmp/systemd-temporary-")
+        .and_then(|rest| rest.split_once('/'))
+    {
         Some((_, rest)) => format!("/run/systemd/{rest}"),
         None => path,
     }
@@ -177,7 +180,12 @@ pub fn compare(name: &str, answer: &Answer, facts: &SystemdFacts) -> Tally {
         tally.same("fragments", &what, &path, &fragment);
         let drop_ins: Vec<String> = theirs.values("DropIn Path").map(place).collect();
         let paths = unit.drop_ins.iter().filter_map(|at| at.path.as_deref());
-        tally.same("drop-in lists", &what, &drop_ins, &paths.map(place).collect());
+        tally.same(
+            "drop-in lists",
+            &what,
+            &drop_ins,
+            &paths.map(place).collect(),
+        );
         let aliases: BTreeSet<String> = theirs.values("Alias").map(str::to_owned).collect();
         tally.sets(
             "aliases",
@@ -215,7 +223,11 @@ pub fn compare(name: &str, answer: &Answer, facts: &SystemdFacts) -> Tally {
             {
                 let ours = setting.value.split(':').next().unwrap_or_default();
                 let ours = ours.replace("syslog", "journal");
-                let ours = if key == "TTYPath" { setting.value.clone() } else { ours };
+                let ours = if key == "TTYPath" {
+                    setting.value.clone()
+                } else {
+                    ours
+                };
                 tally.same("settings", &format!("{what} {key}"), &value, &ours.as_str());
             }
         }

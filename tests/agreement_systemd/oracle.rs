@@ -9,7 +9,13 @@ pub fn artefacts() -> BTreeSet<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     mounts
         .lines()
-        .filter_map(|line| line.split(" - ").nth(1)?.split(' ').nth(1)?.strip_prefix('/'))
+        .filter_map(|line| {
+            line.split(" - ")
+                .nth(1)?
+                .split(' ')
+                .nth(1)?
+                .strip_prefix('/')
+        })
         .map(|device| format!("{}.device", device.replace('-', "\\x2d").replace('/', "-")))
         .chain(["dev-null.mount".to_owned(), "dev-ttyS0.mount".to_owned()])
         .collect()

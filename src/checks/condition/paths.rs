@@ -26,7 +26,11 @@ pub fn truth(
     devices: &[String],
 ) -> (Option<bool>, String, Confidence) {
     if let Some(name) = path.strip_prefix("/dev/") {
-        return (device(cx, kind, path, name, devices), format!("the test driver's machine has no {path}"), Confidence::Possible);
+        return (
+            device(cx, kind, path, name, devices),
+            format!("the test driver's machine has no {path}"),
+            Confidence::Possible,
+        );
     }
     let Some(there) = cx.facts.condition_paths.get(path) else {
         return (None, String::new(), Confidence::Possible);
@@ -43,7 +47,11 @@ pub fn truth(
         "FileNotEmpty" | "FileIsExecutable" if *found == FileKind::Directory => Some(false),
         _ => None,
     };
-    (is, format!("{path} is of another kind in the image"), Confidence::Likely)
+    (
+        is,
+        format!("{path} is of another kind in the image"),
+        Confidence::Likely,
+    )
 }
 
 fn device(

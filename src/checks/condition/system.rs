@@ -20,11 +20,18 @@ pub fn truth(cx: &Context<'_>, kind: &str, value: &str) -> (Option<bool>, String
             let (holds, why) = command_line(cx, value);
             certain(holds, why)
         }
-        "Virtualization" => machine(virtualization(value), "the test driver's machine is a virtual machine under QEMU"),
+        "Virtualization" => machine(
+            virtualization(value),
+            "the test driver's machine is a virtual machine under QEMU",
+        ),
         "FirstBoot" => {
             let first = cx.systemd().map(|s| s.first_boot);
             let holds = first.zip(yes(value)).map(|(first, want)| first == want);
-            let is = if first == Some(true) { "has no machine-id yet" } else { "has its machine-id" };
+            let is = if first == Some(true) {
+                "has no machine-id yet"
+            } else {
+                "has its machine-id"
+            };
             certain(holds, format!("the image {is}"))
         }
         "Architecture" => architecture(cx, value),
@@ -37,7 +44,10 @@ pub fn truth(cx: &Context<'_>, kind: &str, value: &str) -> (Option<bool>, String
             let gone = state.is_some_and(|s| {
                 !s.builtin && !s.in_initrd && s.file == crate::inspect::error::Fact::Absent
             });
-            certain(gone.then_some(false), format!("the image has no module {value}"))
+            certain(
+                gone.then_some(false),
+                format!("the image has no module {value}"),
+            )
         }
         "Firmware" => match value {
             "uefi" => machine(Some(true), "the machine has UEFI firmware"),
@@ -47,7 +57,9 @@ pub fn truth(cx: &Context<'_>, kind: &str, value: &str) -> (Option<bool>, String
         // Without a battery systemd takes the machine to be on AC power.
         "ACPower" => machine(yes(value), "the machine has no battery"),
         "User" => match value {
-            "root" | "0" | "@system" => certain(Some(true), "the system manager runs as root".into()),
+            "root" | "0" | "@system" => {
+                certain(Some(true), "the system manager runs as root".into())
+            }
             _ => certain(Some(false), "the system manager runs as root".into()),
         },
         "OSRelease" => os_release(cx, value),
@@ -63,11 +75,7 @@ fn command_line(cx: &Context<'_>, value: &str) -> (Option<bool>, String) {
         Some((key, want)) => w.key == key && w.value.as_deref() == Some(want),
         None => w.key == value,
     };
-    let present = cmdline
-        .words
-        .iter()
-        .chain(&cmdline.init_words)
-        .any(matches);
+    let present = cmdline.words.iter().chain(&cmdline.init_words).any(matches);
     let no = if present { "" } else { "no " };
     (
         Some(present),
@@ -110,18 +118,17 @@ fn architecture(cx: &Context<'_>, value: &str) -> (Option<bool>, String, Confide
 
 /// Only `FIELD=value`; the comparisons are left open.
 fn os_release(cx: &Context<'_>, value: &str) -> (Option<bool>, String, Confidence) {
-    let fields = cx
-        .facts
-        .rootfs
-        .known()
-        .and_then(|r| r.os_release.known());
-    let pair = value
-        .split_once('=')
-        .filter(|(key, want)| key.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') && !want.starts_with('='));
+    let fields = cx.facts.rootfs.known().and_then(|r| r.os_release.known());
+    let pair = value.split_once('=').filter(|(key, want)| {
+        key.bytes().all(|b| b.is_ascii_uppercase() || b == b'_') && !want.starts_with('=')
+    });
     let (Some(fields), Some((key, want))) = (fields, pair) else {
         return (None, String::new(), Confidence::Certain);
     };
-    let own = fields.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+    let own = fields
+        .iter()
+        .find(|(k, _)| k == key)
+        .map(|(_, v)| v.as_str());
     let holds = own == Some(want.trim_matches(['"', '\'']));
     let why = format!("os-release says {key}={}", own.unwrap_or_default());
     (Some(holds), why, Confidence::Certain)

@@ -10,51 +10,74 @@ fn judge(facts: &Facts, which: Which) -> Answer {
     };
     check.judge(&Context::new(facts))
 }
+
 fn with(lines: &str, which: Which) -> Answer {
     let mut facts = testing::healthy();
     facts
         .condition_paths
         .insert("/etc/there".into(), Some(FileKind::Regular));
     facts.condition_paths.insert("/etc/gone".into(), None);
-    backdoor(&mut facts, &format!("[Unit]\n{lines}\n[Service]\nExecStart=/x\n"));
+    backdoor(
+        &mut facts,
+        &format!("[Unit]\n{lines}\n[Service]\nExecStart=/x\n"),
+    );
     judge(&facts, which)
 }
+
 fn violated(answer: &Answer) -> bool {
     matches!(answer, Answer::Violated(_))
 }
 
 #[test]
-fn paths_that_are_never_there() {
+fn device_paths() {
     for line in [
         "ConditionPathExists=/dev/hvc1",
         "AssertPathExists=/dev/vport0p1",
         "ConditionPathExists=!/dev/ttyS0",
-        "ConditionPathExists=/etc/gone",
-        "ConditionPathIsDirectory=/etc/there",
         "ConditionPathExists=|/dev/hvc1\nConditionPathExists=|/etc/gone",
     ] {
-        assert!(violated(&with(line, Which::Paths)), "{line}");
-        assert_eq!(with(line, Which::Others), Answer::NotApplicable, "{line}");
+        assert!(violated(&with(line, Which::DevicePaths)), "{line}");
     }
     for line in [
         "ConditionPathExists=/dev/hvc0",
         "ConditionPathExists=/dev/ttyS0",
         "ConditionPathExistsGlob=/dev/hvc*",
-        "ConditionPathExists=/etc/there",
-        "ConditionPathExists=!/etc/gone",
         "ConditionPathExists=|/dev/hvc1\nConditionPathExists=|/dev/hvc0",
     ] {
-        assert_eq!(with(line, Which::Paths), Answer::Satisfied, "{line}");
+        assert_eq!(with(line, Which::DevicePaths), Answer::Satisfied, "{line}");
+        assert_eq!(with(line, Which::Others), Answer::NotApplicable, "{line}");
     }
-    for line in ["ConditionPathExists=/run/x", "ConditionPathExists=/dev/rtc9"] {
-        assert!(matches!(with(line, Which::Paths), Answer::CannotTell { .. }), "{line}");
+    let open = with("ConditionPathExists=/dev/rtc9", Which::DevicePaths);
+    assert!(matches!(open, Answer::CannotTell { .. }));
+}
+
+#[test]
+fn other_paths() {
+    for line in [
+        "ConditionPathExists=/etc/gone",
+        "ConditionPathIsDirectory=/etc/there",
+    ] {
+        assert!(violated(&with(line, Which::Others)), "{line}");
+        assert_eq!(
+            with(line, Which::DevicePaths),
+            Answer::NotApplicable,
+            "{line}"
+        );
     }
+    for line in [
+        "ConditionPathExists=/etc/there",
+        "ConditionPathExists=!/etc/gone",
+    ] {
+        assert_eq!(with(line, Which::Others), Answer::Satisfied, "{line}");
+    }
+    let open = with("ConditionPathExists=/run/x", Which::Others);
+    assert!(matches!(open, Answer::CannotTell { .. }));
 }
 
 #[test]
 fn a_trigger_of_the_other_kind_saves_a_path() {
     let lines = "ConditionPathExists=|/dev/hvc1\nConditionVirtualization=|vm";
-    assert_eq!(with(lines, Which::Paths), Answer::Satisfied);
+    assert_eq!(with(lines, Which::DevicePaths), Answer::Satisfied);
 }
 
 #[test]
@@ -84,7 +107,14 @@ fn conditions_on_the_system() {
     ] {
         assert_eq!(with(line, Which::Others), Answer::Satisfied, "{line}");
     }
-    for line in ["ConditionVirtualization=kvm", "ConditionHost=x", "ConditionMemory=>1G"] {
-        assert!(matches!(with(line, Which::Others), Answer::CannotTell { .. }), "{line}");
+    for line in [
+        "ConditionVirtualization=kvm",
+        "ConditionHost=x",
+        "ConditionMemory=>1G",
+    ] {
+        assert!(
+            matches!(with(line, Which::Others), Answer::CannotTell { .. }),
+            "{line}"
+        );
     }
 }

@@ -109,7 +109,12 @@ fn initrd_unknown(cx: &Context<'_>) -> Option<First> {
 
 /// The appearance of the device starts the unit: by udev's `SYSTEMD_WANTS`, by a link in `dev-….device.wants`, or by a
 /// path unit that watches for it.
-fn started_by_device(cx: &Context<'_>, systemd: &SystemdFacts, unit: &Unit, device: &str) -> bool {
+pub fn started_by_device(
+    cx: &Context<'_>,
+    systemd: &SystemdFacts,
+    unit: &Unit,
+    device: &str,
+) -> bool {
     let by_udev = cx.facts.udev.known().is_some_and(|udev| {
         udev.wants.iter().any(|w| {
             let names = w.units.contains(&unit.name);

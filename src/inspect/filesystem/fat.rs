@@ -197,8 +197,22 @@ impl FatFs {
             }
             Ok(size)
         })?;
-        Ok((size, window.recorded()))
+        let runs = window.recorded();
+        if overlap(&runs) {
+            let message = "its cluster chain runs in a circle";
+            return Err(Error::corrupt(self.place(path), message));
+        }
+        Ok((size, runs))
     }
+}
+
+/// A file that has the same place twice: only a chain that links back to itself does.
+fn overlap(runs: &[(u64, u64)]) -> bool {
+    let mut sorted = runs.to_vec();
+    sorted.sort_unstable();
+    sorted
+        .windows(2)
+        .any(|pair| matches!(pair, [(start, len), (next, _)] if start + len > *next))
 }
 
 /// Path components, `.` and empty ones left out. Both separators are taken, as firmware does.

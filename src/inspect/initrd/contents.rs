@@ -32,6 +32,7 @@ pub fn is_kept(path: &str) -> bool {
     path == "conf/modules"
         || path.ends_with("etc/initrd-release")
         || path.ends_with("usr/lib/initrd-release")
+        || path.ends_with("/modules.builtin")
         || (path.ends_with(".conf") && (below("modules-load.d/") || below("modprobe.d/")))
 }
 

@@ -59,6 +59,9 @@ impl Stop {
     }
 }
 
+/// Compression of a part that starts like nothing the kernel can unpack.
+pub const UNKNOWN: &str = "unknown";
+
 /// Reads `len` bytes of `file` from `base`. `keep` chooses the files whose content is wanted; with `heads_only`
 /// compressed archives are recognised and not unpacked.
 pub fn read(
@@ -123,7 +126,9 @@ impl Listing {
                 continue;
             }
             let Some(kind) = kind else {
-                self.archives.pop();
+                if let Some(archive) = self.archives.last_mut() {
+                    archive.compression = UNKNOWN.into();
+                }
                 return Err(Stop::at(
                     start,
                     "invalid magic at start of compressed archive",

@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         let in_initrd = self.initrd.is_some_and(|i| i.modules.contains(name)) && self.fits_initrd();
         let mut state = ModuleState {
             name: name.to_owned(),
-            builtin: self.tree.is_some_and(|t| t.builtin.contains(name)),
+            builtin: self.builtin(name),
             vermagic: match &object {
                 Fact::Known(o) => o.vermagic.clone().map_or(Fact::Absent, Fact::Known),
                 Fact::Absent => Fact::Absent,
@@ -110,6 +110,27 @@ impl<'a> Reader<'a> {
         state.blacklisted.retain(|line| line.origin.is_some());
         state.loaded_in_initrd = in_initrd && self.loaded_in_initrd(&state, modalias);
         state
+    }
+
+    /// In the list of the root file system, or in the copy that initramfs-tools puts into the initrd.
+    fn builtin(&self, name: &str) -> bool {
+        if let Some(tree) = self.tree {
+            return tree.builtin.contains(name);
+        }
+        let (Some(initrd), Some(release)) = (self.initrd, self.release) else {
+            return false;
+        };
+        let lists = ["usr/lib", "lib"]
+            .iter()
+            .filter_map(|dir| {
+                let path = format!("{dir}/modules/{release}/modules.builtin");
+                initrd.contents.text(&path)
+            })
+            .next();
+        lists.is_some_and(|list| {
+            let mut lines = list.text.lines();
+            lines.any(|line| super::name_of_path(line.trim()).as_deref() == Some(name))
+        })
     }
 
     /// The initrd's modules are for the kernel that boots.

@@ -51,7 +51,9 @@ impl Tally {
         match found {
             Found::Record(record) => {
                 let missing = record.seq.saturating_sub(self.expected);
-                stats.recycled += missing.saturating_sub(self.excused);
+                stats.recycled = stats
+                    .recycled
+                    .saturating_add(missing.saturating_sub(self.excused));
                 stats.records += 1;
                 self.expected = record.seq.saturating_add(1);
                 self.excused = 0;

@@ -29,6 +29,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("test", "test"),
 ];
 
+/// Modules without which nothing is loaded. The others only help to find things.
+const LOADING: &[&str] = &["chain", "configfile", "linux"];
+
 impl Session<'_> {
     /// Runs one command that was expanded.
     pub fn execute(&mut self, fields: &[String], line: u32) -> Flow {
@@ -41,15 +44,15 @@ impl Session<'_> {
         if let Some((_, module)) = NEEDED.iter().find(|(command, _)| command == name)
             && !self.has_module(module)
         {
-            self.problem(
-                "module-missing",
-                format!(
-                    "GRUB does not know `{name}`: its image has no module {module}, and there is no {module}.mod in {}",
-                    self.module_directory()
-                ),
-                line,
-                Location::default(),
+            let message = format!(
+                "GRUB does not know `{name}`: its image has no module {module}, and there is no {module}.mod in {}",
+                self.module_directory()
             );
+            if LOADING.contains(module) {
+                self.problem("module-missing", message, line, Location::default());
+            } else {
+                self.lose("module-missing", message, line, Location::default());
+            }
             self.status(false);
             return Flow::Next;
         }
@@ -139,7 +142,7 @@ impl Session<'_> {
         let matters = NEEDED.iter().any(|(_, m)| m == module);
         if !known && matters {
             let message = format!("the module {module} is not there");
-            self.problem("module-missing", message, line, Location::default());
+            self.lose("module-missing", message, line, Location::default());
         }
     }
 
@@ -202,13 +205,13 @@ impl Session<'_> {
                 self.status(false);
                 let what = kind.trim_start_matches("--");
                 match unreadable {
-                    Some(error) => self.problem(
+                    Some(error) => self.lose(
                         "unknown-filesystem",
                         format!("GRUB finds no {what} {name}: {}", error.message),
                         line,
                         error.location,
                     ),
-                    None => self.problem(
+                    None => self.lose(
                         "file-missing",
                         format!("GRUB finds no partition with {what} {name}"),
                         line,
@@ -292,7 +295,7 @@ impl Session<'_> {
             }
             _ => {
                 let message = format!("the configuration {name} is not there");
-                self.problem("file-missing", message, line, Location::default());
+                self.missing("file-missing", message, line, Location::default());
             }
         }
     }
@@ -328,7 +331,7 @@ impl Session<'_> {
         match &found {
             Fact::Absent => {
                 let message = format!("{name} is not on ({device})");
-                self.problem("file-missing", message, line, location);
+                self.missing("file-missing", message, line, location);
             }
             Fact::Unreadable(error) => {
                 let empty = error.message.contains("holds no file system");

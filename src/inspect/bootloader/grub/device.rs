@@ -91,7 +91,8 @@ impl Devices<'_> {
         let features = fs.features();
         let strange = features.iter().find(|feature| {
             let feature = feature.as_str();
-            let before = !later && !(feature == "metadata_csum_seed" && self.is_debian());
+            let patched = feature == "metadata_csum_seed" && self.is_debian();
+            let before = !(later || patched);
             EXT_UNKNOWN.contains(&feature) || (before && EXT_UNKNOWN_BEFORE.contains(&feature))
         })?;
         let version = self

@@ -83,6 +83,7 @@ impl Walk {
             let id = format!("{above}{}", item.id);
             let variables = session.variables.clone();
             let problems = std::mem::take(&mut session.problems);
+            let lost = session.lost.clone();
             let flow = session.run_entry(item);
             if item.submenu {
                 let below = std::mem::take(&mut session.menu);
@@ -99,6 +100,7 @@ impl Walk {
             }
             session.variables = variables;
             session.problems = problems;
+            session.lost = lost;
             session.menu.clear();
         }
     }

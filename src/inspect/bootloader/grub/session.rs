@@ -11,12 +11,17 @@ use std::sync::Arc;
 
 /// Commands run for one image.
 const MAX_STEPS: usize = 50_000;
+/// Bytes of expanded text that count as one more of them.
+const BYTES_A_STEP: usize = 256;
 /// Characters in one word, and in all variables together.
 const MAX_TEXT: usize = 256 << 10;
 /// Fields that one command line expands to.
 const MAX_FIELDS: usize = 4096;
 /// Files sourced within one another, and functions.
 const MAX_DEPTH: usize = 24;
+
+/// Problems that are kept.
+const MAX_PROBLEMS: usize = 64;
 
 /// A menu entry that was declared.
 #[derive(Debug, Clone)]
@@ -77,6 +82,8 @@ pub struct Session<'a> {
     pub loaded: Loaded,
     /// What it stumbles over.
     pub problems: Vec<LoaderProblem>,
+    /// Failed look-ups, each to blame only when a file is missed after it: many configurations search on the off chance.
+    pub lost: Vec<LoaderProblem>,
     /// Lines that set `default` and `timeout` last.
     pub set_at: BTreeMap<String, Origin>,
     /// The configuration file that made the menu.
@@ -131,6 +138,7 @@ impl<'a> Session<'a> {
             menu: Vec::new(),
             loaded: Loaded::default(),
             problems: Vec::new(),
+            lost: Vec::new(),
             set_at: BTreeMap::new(),
             config: None,
             functions: BTreeMap::new(),
@@ -162,13 +170,43 @@ impl<'a> Session<'a> {
 
     /// Notes something that GRUB would complain about.
     pub fn problem(&mut self, kind: &str, message: String, line: u32, location: Location) {
-        let problem = LoaderProblem {
+        let problem = self.problem_at(kind, message, line, location);
+        self.note(problem);
+    }
+
+    /// Notes a look-up that failed.
+    pub fn lose(&mut self, kind: &str, message: String, line: u32, location: Location) {
+        let problem = self.problem_at(kind, message, line, location);
+        if !self.lost.contains(&problem) && self.lost.len() < MAX_PROBLEMS {
+            self.lost.push(problem);
+        }
+    }
+
+    /// A file is not there: the look-up that failed before is to blame, if there was one.
+    pub fn missing(&mut self, kind: &str, message: String, line: u32, location: Location) {
+        match self.lost.last().cloned() {
+            Some(cause) => self.note(cause),
+            None => self.problem(kind, message, line, location),
+        }
+    }
+
+    fn problem_at(
+        &self,
+        kind: &str,
+        message: String,
+        line: u32,
+        location: Location,
+    ) -> LoaderProblem {
+        LoaderProblem {
             kind: kind.into(),
             message,
             origin: Some(Origin::line(&self.file, line)),
             location,
-        };
-        if !self.problems.contains(&problem) && self.problems.len() < 64 {
+        }
+    }
+
+    fn note(&mut self, problem: LoaderProblem) {
+        if !self.problems.contains(&problem) && self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
         }
     }
@@ -329,13 +367,20 @@ impl<'a> Session<'a> {
             let mut value = vec![Part::Text(rest.to_owned(), true)];
             value.extend(word.iter().skip(1).cloned());
             let value: String = self.expand_whole(&value);
+            self.charge(value.len());
             let name = name.to_owned();
             self.set(&name, &value, line);
             self.status(true);
             return Flow::Next;
         }
         let fields = self.expand(words);
+        self.charge(fields.iter().map(String::len).sum());
         self.execute(&fields, line)
+    }
+
+    /// Long texts count as more than one step.
+    fn charge(&mut self, bytes: usize) {
+        self.steps = self.steps.saturating_add(bytes / BYTES_A_STEP);
     }
 
     fn value_of(&self, name: &str) -> String {

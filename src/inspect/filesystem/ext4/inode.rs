@@ -40,6 +40,9 @@ pub struct Run {
     pub count: u64,
 }
 
+/// `EXT4_JOURNAL_INO`: every mke2fs puts an internal journal there.
+const JOURNAL: u32 = 8;
+
 /// The file system as inodes see it.
 pub struct Volume<'a> {
     /// Bytes of the partition.
@@ -118,6 +121,19 @@ impl Volume<'_> {
             flags: word(0x20),
             block,
         })
+    }
+
+    /// The kernel does not mount a file system whose journal is gone (`ext4_get_journal_inode`, fs/ext4/super.c).
+    pub fn check_journal(&self) -> Result<()> {
+        if !self.sb.has_journal() {
+            return Ok(());
+        }
+        let inode = self.inode(JOURNAL)?;
+        let regular = inode.mode & 0xf000 == 0x8000;
+        if regular && inode.size > 0 {
+            return Ok(());
+        }
+        Err(self.corrupt(0, format!("its journal (inode {JOURNAL}) is gone")))
     }
 
     /// The blocks of a file, in file order, holes left out.

@@ -67,6 +67,8 @@ pub struct Superblock {
     pub descriptor_size: u16,
     /// Compatible, incompatible and read-only-compatible features.
     pub features: (u32, u32, u32),
+    /// `s_journal_inum`: 8, or 0 with an external journal.
+    pub journal_inode: u32,
     /// `s_state`: 1 = clean, 2 = errors.
     pub state: u16,
 }
@@ -113,6 +115,7 @@ impl Superblock {
             inode_size: if word(0x4c) == 0 { 128 } else { half(0x58) },
             descriptor_size: if wide { half(0xfe) } else { 32 },
             features,
+            journal_inode: word(0xe0),
             state: half(0x3a),
         };
         if sb.inode_size < 128
@@ -161,6 +164,11 @@ impl Superblock {
     /// Size in bytes that the file system claims.
     pub fn size(&self) -> u64 {
         self.blocks.saturating_mul(self.block_size)
+    }
+
+    /// It has a journal, and in itself: no external journal device.
+    pub fn has_journal(&self) -> bool {
+        self.features.0 & 0x4 != 0 && self.journal_inode == 8
     }
 
     /// The journal has to be replayed before the file system is whole.
