@@ -348,6 +348,10 @@ fn hook_up(run: &mut Run, line: &Line, unit: &str, target: &str, maker: &Maker) 
             run.pull_in(NORMAL, unit, "wants", &root, maker);
             return;
         }
+        if modern {
+            instance(run, "systemd-growfs", &point, unit, target, maker);
+            return;
+        }
         let service = format!("systemd-growfs@{point}.service");
         let root = if line.at == "/" {
             "After=systemd-remount-fs.service\n"
@@ -390,17 +394,22 @@ fn quota(run: &mut Run, line: &Line, unit: &str, target: &str, maker: &Maker) {
             run.pull_in(NORMAL, "local-fs.target", "wants", &root, maker);
             continue;
         }
-        let instance = format!("{service}@{point}.service");
-        let template = run.shipped(&format!("{service}@.service"));
-        let order = format!("[Unit]\nAfter={instance}\n");
-        run.file(
-            &format!("{NORMAL}/{target}.d/50-order-{instance}.conf"),
-            order,
-            maker,
-        );
-        let link = format!("{NORMAL}/{unit}.wants/{instance}");
-        run.overlay.link(&link, &template, maker.clone());
+        instance(run, service, &point, unit, target, maker);
     }
+}
+
+/// An instance of a shipped template that the mount wants and the target waits for (systemd ≥ 254).
+fn instance(run: &mut Run, service: &str, point: &str, unit: &str, target: &str, maker: &Maker) {
+    let instance = format!("{service}@{point}.service");
+    let template = run.shipped(&format!("{service}@.service"));
+    let order = format!("[Unit]\nAfter={instance}\n");
+    run.file(
+        &format!("{NORMAL}/{target}.d/50-order-{instance}.conf"),
+        order,
+        maker,
+    );
+    let link = format!("{NORMAL}/{unit}.wants/{instance}");
+    run.overlay.link(&link, &template, maker.clone());
 }
 
 /// `systemd.volatile=state` mounts an empty `/var`.
