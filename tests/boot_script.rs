@@ -1,4 +1,5 @@
 //! Start scripts of the test driver: expanded, linted and booted.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod common;
 
