@@ -28,6 +28,7 @@ pub mod registry;
 pub mod root_resolves;
 pub mod run;
 pub mod script_text;
+pub mod silence;
 pub mod transaction;
 pub mod unit_directive;
 pub mod unit_enabled;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 pub mod boot;
+pub mod config;
 pub mod dmesg;
 pub mod host;
 pub mod inspect;
@@ -9,7 +10,7 @@ pub mod output;
 pub mod replay;
 pub mod rules;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Says why a Debian image built with ISAR does not come up: first from the image file alone, then from a traced boot.
@@ -40,6 +41,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Explain a rule: why, what you will see, how to fix it
     Explain(rules::ExplainArgs),
+    /// Check the configuration file, or print its schema
+    Config(config::ConfigArgs),
     /// Judge a saved console or test-driver log
     Log(Box<log::LogArgs>),
     /// Print the kernel log in a dump of guest memory
@@ -52,13 +55,19 @@ enum Command {
 
 /// Parses the arguments, runs the subcommand, and gives the exit code.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Boot(args) => return boot::run(&args),
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
+        Command::Boot(args) => match boot::configured(*args, matches.subcommand_matches("boot")) {
+            Ok(args) => return boot::run(&args),
+            Err(failure) => Err(failure),
+        },
         Command::Replay(args) => return replay::run(&args),
         Command::Host(args) => return host::run(&args),
         Command::Inspect(args) => inspect::execute(&args),
         Command::Log(args) => log::execute(&args),
         Command::Dmesg(args) => dmesg::execute(&args),
+        Command::Config(args) => config::execute(&args),
         Command::Rules(args) => rules::list(&args),
         Command::Explain(args) => rules::explain(&args),
     };

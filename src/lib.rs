@@ -6,6 +6,7 @@
 pub mod boot;
 pub mod checks;
 pub mod cli;
+pub mod config;
 pub mod critical_point;
 pub mod diagnose;
 pub mod inspect;

@@ -19,6 +19,7 @@ pub mod safe;
 pub mod sarif;
 pub mod style;
 pub mod summary;
+pub mod suppressions;
 
 use crate::checks::run::Judgement;
 use crate::inspect::error::Error;

@@ -9,7 +9,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// What the user asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// KVM, falling back to TCG.
     Auto,

@@ -3,6 +3,7 @@
 use super::Answer;
 use super::finding::Finding;
 use super::run::Answered;
+use super::silence::Suppressed;
 use crate::critical_point::CriticalPoint;
 use crate::rules::Severity;
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use serde::Serialize;
 pub enum State {
     /// Looked at, and as it should be.
     Ok,
-    /// Something smells.
+    /// Something smells, or is broken and suppressed.
     Warning,
     /// The boot breaks here.
     Violated,
@@ -37,15 +38,24 @@ pub struct PointRow {
 }
 
 /// All points in the order of the table.
-pub(super) fn rows(answers: &[Answered<'_>], findings: &[Finding]) -> Vec<PointRow> {
+pub(super) fn rows(
+    answers: &[Answered<'_>],
+    findings: &[Finding],
+    suppressed: &[Suppressed],
+) -> Vec<PointRow> {
     CriticalPoint::ALL
         .iter()
-        .map(|point| row(*point, answers, findings))
+        .map(|point| row(*point, answers, findings, suppressed))
         .collect()
 }
 
 /// What could not be told hides what was fine, never what was wrong.
-fn row(point: CriticalPoint, answers: &[Answered<'_>], findings: &[Finding]) -> PointRow {
+fn row(
+    point: CriticalPoint,
+    answers: &[Answered<'_>],
+    findings: &[Finding],
+    suppressed: &[Suppressed],
+) -> PointRow {
     let here = || answers.iter().filter(|a| a.rule.critical_point == point);
     let own = || findings.iter().filter(|f| f.critical_point == point);
     let follows = || {
@@ -58,12 +68,17 @@ fn row(point: CriticalPoint, answers: &[Answered<'_>], findings: &[Finding]) -> 
         .map(|f| f.rule.clone())
         .chain(follows().map(|c| c.rule.clone()))
         .collect();
+    let silent = || {
+        let all = suppressed.iter().map(|s| &s.finding);
+        all.filter(|f| f.critical_point == point && f.severity > Severity::Pedantic)
+    };
+    rules.extend(silent().map(|f| f.rule.clone()));
     rules.dedup();
     let any = |test: fn(&Answer) -> bool| here().any(|a| test(&a.answer));
     let broken = own().any(|f| f.severity == Severity::Error) || follows().next().is_some();
     let state = if broken {
         State::Violated
-    } else if own().any(|f| f.severity == Severity::Warning) {
+    } else if own().any(|f| f.severity == Severity::Warning) || silent().next().is_some() {
         State::Warning
     } else if any(|a| matches!(a, Answer::CannotTell { .. })) {
         State::CannotTell

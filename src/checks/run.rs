@@ -1,7 +1,9 @@
 //! Runs rules over facts and gives findings in a stable order.
 
 use super::points::{self, PointRow};
+use super::silence::{Silencer, Suppressed};
 use super::{Answer, Context, Violation};
+use crate::config::Suppression;
 use crate::critical_point::CriticalPoint;
 use crate::inspect::facts::Facts;
 use crate::inspect::source::Location;
@@ -22,6 +24,8 @@ pub struct Selection {
     pub select: Vec<String>,
     /// Not the findings of these rules. They are judged all the same, so that their consequences stay theirs.
     pub ignore: Vec<String>,
+    /// Severities that stand in for the rules' own.
+    pub severities: BTreeMap<String, Severity>,
 }
 
 /// A rule that could not be judged.
@@ -42,6 +46,12 @@ pub struct Untold {
 pub struct Judgement {
     /// Findings by severity, stage, rule and place.
     pub findings: Vec<Finding>,
+    /// Findings that a suppression silences.
+    pub suppressed: Vec<Suppressed>,
+    /// Suppressions for this image that silenced nothing.
+    pub unused: Vec<Suppression>,
+    /// Suppressions for this image that silence no more.
+    pub expired: Vec<Suppression>,
     /// Rules that could not be judged.
     pub untold: Vec<Untold>,
     /// The critical points, each with its state.
@@ -74,6 +84,16 @@ pub fn run(facts: &Facts, rules: &[Rule], pedantic: bool) -> Judgement {
 
 /// Judges facts by some of the rules.
 pub fn run_selected(facts: &Facts, rules: &[Rule], selection: &Selection) -> Judgement {
+    run_silenced(facts, rules, selection, &Silencer::default())
+}
+
+/// Judges facts by some of the rules, and sets the findings apart that are accepted.
+pub fn run_silenced(
+    facts: &Facts,
+    rules: &[Rule],
+    selection: &Selection,
+    silencer: &Silencer,
+) -> Judgement {
     let cx = Context::new(facts);
     let names = cx.names();
     let mut answers: Vec<Answered<'_>> = rules
@@ -125,8 +145,23 @@ pub fn run_selected(facts: &Facts, rules: &[Rule], selection: &Selection) -> Jud
         let key = |f: &Finding| (Reverse(f.severity), f.stage);
         (key(a), &a.rule, &a.location).cmp(&(key(b), &b.rule, &b.location))
     });
-    judgement.points = points::rows(&answers, &judgement.findings);
+    judgement.suppressed = silencer.split(&mut judgement.findings);
+    judgement.points = points::rows(&answers, &judgement.findings, &judgement.suppressed);
     judgement
+}
+
+impl Selection {
+    /// Whether the rule's findings are told under a profile.
+    pub fn tells(&self, rule: &Rule, facts: &Facts) -> bool {
+        wanted(rule, facts, self) && !self.ignore.contains(&rule.id)
+    }
+
+    fn severity(&self, rule: &Rule) -> Severity {
+        self.severities
+            .get(&rule.id)
+            .copied()
+            .unwrap_or(rule.severity)
+    }
 }
 
 fn wanted(rule: &Rule, facts: &Facts, selection: &Selection) -> bool {
@@ -134,7 +169,7 @@ fn wanted(rule: &Rule, facts: &Facts, selection: &Selection) -> bool {
         return selection.select.contains(&rule.id);
     }
     let profile = rule.profiles.is_empty() || rule.profiles.contains(&facts.profile.name);
-    profile && (selection.pedantic || rule.severity > Severity::Pedantic)
+    profile && (selection.pedantic || selection.severity(rule) > Severity::Pedantic)
 }
 
 fn judge(rule: &Rule, cx: &Context<'_>) -> Answer {
@@ -144,8 +179,15 @@ fn judge(rule: &Rule, cx: &Context<'_>) -> Answer {
     }
 }
 
-/// Leaves out pedantic violations when nobody asked for them.
-fn told(rule: &Rule, answer: Answer, selection: &Selection) -> Answer {
+/// Gives violations the configured severity, and leaves out pedantic ones when nobody asked for them.
+fn told(rule: &Rule, mut answer: Answer, selection: &Selection) -> Answer {
+    if let (Some(severity), Answer::Violated(violations)) =
+        (selection.severities.get(&rule.id), &mut answer)
+    {
+        for violation in violations {
+            violation.severity = Some(*severity);
+        }
+    }
     if selection.pedantic || selection.select.contains(&rule.id) {
         return answer;
     }

@@ -1,5 +1,6 @@
 //! `isar-doctor boot`: boots an image, watches it, and says where it stopped.
 
+mod defaults;
 pub mod judge;
 mod prove;
 mod target;
@@ -14,6 +15,7 @@ use crate::boot::trouble::BootError;
 use crate::boot::{file_map, record, signals};
 use crate::report::boot_progress::{self, Style};
 use clap::{Args, ValueEnum};
+pub use defaults::configured;
 use judge::Judged;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -86,6 +88,9 @@ pub struct BootArgs {
     /// Names and goal to judge by: nixos-test, login, production, or a YAML file
     #[arg(long, default_value = "nixos-test", value_name = "NAME")]
     pub profile: String,
+    /// The configuration
+    #[command(flatten)]
+    pub config: super::config::ConfigChoice,
     /// Output format
     #[arg(long, short, value_enum, default_value = "human")]
     pub format: Format,

@@ -1,7 +1,12 @@
 //! `isar-doctor inspect`: lint images offline.
 
+pub(super) mod images;
+mod policy;
+
+use super::config::ConfigChoice;
 use super::output::{Failure, Output, write_out};
-use crate::checks::run::{Selection, run_selected};
+use crate::checks::run::run_silenced;
+use crate::config::FailOn;
 use crate::inspect::error::Error;
 use crate::inspect::facts::Facts;
 use crate::inspect::{Options, inspect};
@@ -9,8 +14,9 @@ use crate::profile::Profile;
 use crate::report::format::{Format, render};
 use crate::report::style::{ColourChoice, Look};
 use crate::report::{Inspection, Judged};
-use crate::rules::{Rule, Severity, builtin, load, nearest};
+use crate::rules::{Rule, builtin, load, nearest};
 use clap::Args;
+use policy::Policy;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,8 +34,8 @@ Examples:
 
 Exit codes: 0 no findings at or above --fail-on; 1 findings; 2 wrong usage; 3 an image could not be judged.")]
 pub struct InspectArgs {
-    /// Image files, directories with *.wic files, or glob patterns
-    #[arg(required = true, value_name = "IMAGE")]
+    /// Image files, directories with *.wic, *.img or *.raw files, or glob patterns; the configuration's `images` when not given
+    #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Format of the report on stdout (or in --output)
     #[arg(long, short, value_enum, default_value_t = Format::Human)]
@@ -40,15 +46,17 @@ pub struct InspectArgs {
     /// Write another format to a file as well; may be repeated
     #[arg(long, value_name = "FORMAT=FILE", value_parser = super::output::parse_output)]
     output_format: Vec<Output>,
-    /// Lowest severity that makes the exit code 1
-    #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
-    fail_on: FailOn,
+    /// Lowest severity that makes the exit code 1 [default: error]
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
     /// Also report deviations from the test driver's contract that do no harm by themselves
     #[arg(long)]
     pedantic: bool,
-    /// Names and goal to judge by: nixos-test, login, production, or a YAML file
-    #[arg(long, default_value = "nixos-test", value_name = "NAME")]
-    profile: String,
+    /// Names and goal to judge by: nixos-test, login, production, or a YAML file [default: nixos-test]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    #[command(flatten)]
+    config: ConfigChoice,
     /// Take further rules from this directory; may be repeated
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
@@ -69,44 +77,19 @@ pub struct InspectArgs {
     color: ColourChoice,
 }
 
-/// Threshold of the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum FailOn {
-    /// Errors only.
-    Error,
-    /// Warnings too.
-    Warning,
-    /// Pedantic findings too.
-    Pedantic,
-    /// Findings never make the exit code 1.
-    Never,
-}
-
-impl FailOn {
-    fn reached(self, severity: Severity) -> bool {
-        match self {
-            FailOn::Error => severity >= Severity::Error,
-            FailOn::Warning => severity >= Severity::Warning,
-            FailOn::Pedantic => true,
-            FailOn::Never => false,
-        }
-    }
-}
-
 /// Runs the subcommand.
 pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
-    let profile = profile(&args.profile)?;
-    let rules = all_rules(&args.rules)?;
-    let selection = selection(args, &rules)?;
-    let images = images(&args.images)?;
+    let policy = Policy::new(args, args.config.load()?)?;
+    let images = images::images(&policy.images)?;
     let options = Options {
-        profile,
+        profile: profile(&policy.profile)?,
         read_initrd: !args.no_initrd,
     };
-    let inspections: Vec<Inspection> = images
+    let mut inspections: Vec<Inspection> = images
         .par_iter()
-        .map(|path| one(path, &options, &rules, &selection))
+        .map(|path| one(path, &options, &policy))
         .collect();
+    policy.audit(&mut inspections);
     for output in &args.output_format {
         let text = render(output.format, &inspections, Look::plain(), args.quiet)
             .map_err(Failure::internal)?;
@@ -119,7 +102,7 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
         &inspections,
         args.format == Format::Human && args.output.is_none(),
     );
-    Ok(exit_code(&inspections, args.fail_on))
+    Ok(exit_code(&inspections, policy.fail_on))
 }
 
 /// An image that cannot be judged, or not wholly, is also told on stderr.
@@ -157,9 +140,10 @@ fn unread(facts: &Facts) -> Option<&Error> {
         .or(facts.systemd.error())
 }
 
-fn one(path: &Path, options: &Options, rules: &[Rule], selection: &Selection) -> Inspection {
+fn one(path: &Path, options: &Options, policy: &Policy) -> Inspection {
+    let silencer = policy.silencer(path);
     let outcome = inspect(path, options).map(|facts| {
-        let judgement = run_selected(&facts, rules, selection);
+        let judgement = run_silenced(&facts, &policy.rules, &policy.selection, &silencer);
         Box::new(Judged { facts, judgement })
     });
     Inspection {
@@ -204,23 +188,6 @@ pub fn profile(name: &str) -> Result<Profile, Failure> {
     )))
 }
 
-fn selection(args: &InspectArgs, rules: &[Rule]) -> Result<Selection, Failure> {
-    let known: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
-    for wanted in args.select.iter().chain(&args.ignore) {
-        if !known.contains(&wanted.as_str()) {
-            let hint = nearest(wanted, &known)
-                .map(|n| format!("; did you mean `{n}`?"))
-                .unwrap_or_default();
-            return Err(Failure::usage(format!("there is no rule `{wanted}`{hint}")));
-        }
-    }
-    Ok(Selection {
-        pedantic: args.pedantic || args.fail_on == FailOn::Pedantic,
-        select: args.select.clone(),
-        ignore: args.ignore.clone(),
-    })
-}
-
 /// The built-in rules and those of the directories; a rule of the same id replaces the built-in one.
 pub fn all_rules(directories: &[PathBuf]) -> Result<Vec<Rule>, Failure> {
     let mut rules = builtin::rules();
@@ -240,46 +207,4 @@ pub fn all_rules(directories: &[PathBuf]) -> Result<Vec<Rule>, Failure> {
         }
     }
     Ok(rules)
-}
-
-/// Files as given; directories give their *.wic; patterns their matches. Sorted within each argument, so the order is stable.
-fn images(arguments: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    for argument in arguments {
-        let text = argument.to_string_lossy();
-        if argument.is_dir() {
-            let pattern = format!(
-                "{}/**/*.wic",
-                glob::Pattern::escape(text.trim_end_matches('/'))
-            );
-            let before = found.len();
-            matches(&pattern, &mut found)?;
-            if found.len() == before {
-                return Err(Failure::unjudged(format!(
-                    "{text}: the directory has no *.wic file"
-                )));
-            }
-        } else if !argument.exists() && text.contains(['*', '?', '[']) {
-            let before = found.len();
-            matches(&text, &mut found)?;
-            if found.len() == before {
-                return Err(Failure::usage(format!("no file matches `{text}`")));
-            }
-        } else {
-            found.push(argument.clone());
-        }
-    }
-    Ok(found)
-}
-
-fn matches(pattern: &str, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let paths =
-        glob::glob(pattern).map_err(|e| Failure::usage(format!("bad pattern `{pattern}`: {e}")))?;
-    let mut here: Vec<PathBuf> = paths
-        .filter_map(Result::ok)
-        .filter(|p| p.is_file())
-        .collect();
-    here.sort();
-    found.extend(here);
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `isar-doctor rules` and `isar-doctor explain`.
 
+use super::config::ConfigChoice;
 use super::inspect::all_rules;
 use super::output::{Failure, write_out};
 use crate::report::style::{ColourChoice, Look};
@@ -27,6 +28,8 @@ pub struct RulesArgs {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    config: ConfigChoice,
 }
 
 /// Explains a rule.
@@ -38,6 +41,15 @@ pub struct ExplainArgs {
     /// Also look for it in this directory
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigChoice,
+}
+
+/// The directories of the configuration, then those of the command line: the later ones win.
+fn directories(config: &ConfigChoice, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut dirs = config.load()?.map(|l| l.rule_dirs()).unwrap_or_default();
+    dirs.extend_from_slice(given);
+    Ok(dirs)
 }
 
 /// `rules`.
@@ -58,7 +70,7 @@ pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
         )?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rules = all_rules(&args.rules)?;
+    let rules = all_rules(&directories(&args.config, &args.rules)?)?;
     if args.json {
         let text = serde_json::to_string_pretty(&rules).map_err(Failure::internal)?;
         write_out(None, &(text + "\n"))?;
@@ -93,7 +105,7 @@ pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
 
 /// `explain`.
 pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
-    let rules = all_rules(&args.rules)?;
+    let rules = all_rules(&directories(&args.config, &args.rules)?)?;
     let Some(rule) = rules.iter().find(|r| r.id == args.rule) else {
         let ids: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
         let hint = nearest(&args.rule, &ids)

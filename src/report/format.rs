@@ -1,7 +1,9 @@
 //! The output formats by name.
 
 use super::style::Look;
-use super::{Inspection, github, gitlab, human, json, junit, markdown, sarif, summary};
+use super::{
+    Inspection, github, gitlab, human, json, junit, markdown, sarif, summary, suppressions,
+};
 
 /// Formats of `inspect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,6 +40,7 @@ pub fn render(
                 .iter()
                 .map(|i| human::render(i, look, brief || many))
                 .collect();
+            text.push_str(&suppressions::notes(inspections, look));
             if many {
                 text.push_str(&format!("\n{}\n", summary::table(inspections, look)));
             }

@@ -4,6 +4,8 @@ use super::summary::Counts;
 use super::{Inspection, Judged};
 use crate::checks::points::State;
 use crate::checks::run::{Finding, Untold};
+use crate::checks::silence::Suppressed;
+use crate::config::Suppression;
 use crate::critical_point::CriticalPoint;
 use crate::inspect::error::Error;
 use crate::inspect::facts::Facts;
@@ -26,6 +28,12 @@ pub struct Report<'a> {
     pub facts: Option<&'a Facts>,
     /// Findings.
     pub findings: &'a [Finding],
+    /// Findings that the configuration suppresses, with the reason; they do not count.
+    pub suppressed: &'a [Suppressed],
+    /// Suppressions for this image that silenced nothing.
+    pub unused_suppressions: &'a [Suppression],
+    /// Suppressions for this image that have expired and silence no more.
+    pub expired_suppressions: &'a [Suppression],
     /// Rules that could not be judged.
     pub cannot_tell: &'a [Untold],
     /// State of each critical point.
@@ -45,6 +53,15 @@ pub fn report(inspection: &Inspection) -> Report<'_> {
         facts: judged.map(|j| &j.facts),
         findings: judged
             .map(|j| j.judgement.findings.as_slice())
+            .unwrap_or_default(),
+        suppressed: judged
+            .map(|j| j.judgement.suppressed.as_slice())
+            .unwrap_or_default(),
+        unused_suppressions: judged
+            .map(|j| j.judgement.unused.as_slice())
+            .unwrap_or_default(),
+        expired_suppressions: judged
+            .map(|j| j.judgement.expired.as_slice())
             .unwrap_or_default(),
         cannot_tell: judged
             .map(|j| j.judgement.untold.as_slice())

@@ -110,8 +110,24 @@ pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
     let mut troubles = Vec::new();
     for inspection in inspections {
         match &inspection.outcome {
-            Ok(judged) => results.extend(judged.judgement.findings.iter().map(|f| result(&inspection.path, f))),
+            Ok(judged) => {
+                let judgement = &judged.judgement;
+                results.extend(judgement.findings.iter().map(|f| result(&inspection.path, f)));
+                for silent in &judgement.suppressed {
+                    let mut result = result(&inspection.path, &silent.finding);
+                    result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": safe(&silent.reason) }]);
+                    results.push(result);
+                }
+            }
             Err(error) => troubles.push(json!({ "level": "error", "message": { "text": safe(&format!("{}: {error}", inspection.path)) } })),
+        }
+    }
+    // Where some results have suppressions, an empty list says that the others have none.
+    if results.iter().any(|r| r.get("suppressions").is_some()) {
+        for result in &mut results {
+            if result.get("suppressions").is_none() {
+                result["suppressions"] = json!([]);
+            }
         }
     }
     let log = json!({

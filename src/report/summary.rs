@@ -19,6 +19,8 @@ pub struct Counts {
     pub pedantic: usize,
     /// Rules that could not be judged.
     pub cannot_tell: usize,
+    /// Findings that a suppression silences; they are in no other number.
+    pub suppressed: usize,
 }
 
 impl Counts {
@@ -37,6 +39,7 @@ impl Counts {
             warnings: count(Severity::Warning),
             pedantic: count(Severity::Pedantic),
             cannot_tell: judged.judgement.untold.len(),
+            suppressed: judged.judgement.suppressed.len(),
         }
     }
 }
@@ -62,8 +65,12 @@ pub fn line(judged: &Judged, look: Look) -> String {
         parts.push(format!("{} not told", plural(counts.cannot_tell, "rule")));
     }
     let path = safe(&judged.facts.image.path).into_owned();
+    let suppressed = match counts.suppressed {
+        0 => String::new(),
+        n => format!(" ({n} suppressed)"),
+    };
     if parts.is_empty() {
-        return format!("{} no findings in {path}", look.good("ok:"));
+        return format!("{} no findings in {path}{suppressed}", look.good("ok:"));
     }
     let stop = judged
         .judgement
@@ -72,7 +79,7 @@ pub fn line(judged: &Judged, look: Look) -> String {
         .find(|f| f.severity == Severity::Error)
         .map(|f| format!("; the boot will stop at `{}`", f.stage))
         .unwrap_or_default();
-    format!("{} in {path}{stop}", parts.join(", "))
+    format!("{} in {path}{suppressed}{stop}", parts.join(", "))
 }
 
 /// One row for each image.

@@ -67,7 +67,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 /// serde names the unknown field and the known ones; the nearest of them is what was meant.
-fn with_hint(message: &str) -> String {
+pub(crate) fn with_hint(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (Some(wrong), known) = (quoted.next(), quoted.collect::<Vec<_>>()) else {
         return message.to_owned();

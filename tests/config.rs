@@ -1,0 +1,248 @@
+//! The configuration, through the binary, on real images.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod common;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+const RACE: &str = "backdoor-device-not-pulled-in";
+
+/// A directory with a configuration; commands run in it.
+struct Team(tempfile::TempDir);
+
+impl Team {
+    fn new(config: &str) -> Team {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(".isar-doctor.yaml"), config).unwrap();
+        Team(dir)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// A fixture's image under another name.
+    fn link(&self, fixture: &str, name: &str) {
+        let to = self.path().join(name);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(common::image(fixture), to).unwrap();
+    }
+
+    /// Exit code, stdout and stderr.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.run_in(".", arguments)
+    }
+
+    fn run_in(&self, dir: &str, arguments: &[&str]) -> (i32, String, String) {
+        let output = Command::cargo_bin("isar-doctor")
+            .unwrap()
+            .current_dir(self.path().join(dir))
+            .env("NO_COLOR", "1")
+            .args(arguments)
+            .output()
+            .unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    }
+
+    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+        let all = [&["inspect", "--format", "json"], arguments].concat();
+        let (code, out, err) = self.run(&all);
+        (
+            code,
+            serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}")),
+        )
+    }
+}
+
+#[test]
+fn the_published_schema_is_the_codes_and_takes_what_the_program_takes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/config.schema.json");
+    let (code, schema, _) = Team::new("").run(&["config", "schema"]);
+    assert_eq!(code, 0);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &schema).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        published, schema,
+        "stale: UPDATE=1 cargo test --test config"
+    );
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (text, right) in [
+        (
+            "profile: login\nimages: [a.wic]\nfail-on: never\nrule-dirs: []\n",
+            true,
+        ),
+        (
+            "severities: {loader-unsigned: off}\nboot: {memory: 512, accel: tcg, timeout: 1.5}\n",
+            true,
+        ),
+        (
+            "suppressions: [{rule: loader-unsigned, reason: x, expires: 2999-01-01, image: '*', location: '*'}]\n",
+            true,
+        ),
+        ("profil: login\n", false),
+        ("severities: {loader-unsigned: eror}\n", false),
+        ("suppressions: [{rule: loader-unsigned}]\n", false),
+        ("boot: {smp: 0}\n", false),
+        ("boot: {accel: hvf}\n", false),
+        ("fail-on: [error]\n", false),
+    ] {
+        let value: Value = serde_yaml_value(text);
+        assert_eq!(validator.is_valid(&value), right, "the schema on {text}");
+        let (code, out, _) = Team::new(text).run(&["config", "check"]);
+        assert_eq!(code == 0, right, "the program on {text}: {out}");
+    }
+}
+
+fn serde_yaml_value(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap()
+}
+
+#[test]
+fn mistakes_are_told_by_line_and_column_and_stop_every_command() {
+    let team = Team::new("profile: nixos-test\nsuppressions:\n  - rule: rot-not-found\n");
+    let (code, out, _) = team.run(&["config", "check"]);
+    assert_eq!(code, 2);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert!(
+        lines[0].ends_with(".isar-doctor.yaml:3:5: a suppression needs `reason:`, so that others know why the finding is accepted"),
+        "{out}"
+    );
+    assert!(
+        lines[1]
+            .ends_with(":3:11: there is no rule `rot-not-found`; did you mean `root-not-found`?"),
+        "{out}"
+    );
+    let (code, _, err) = team.run(&["inspect", "any.wic"]);
+    assert_eq!(code, 2);
+    assert!(err.contains(":3:11: "), "{err}");
+    let (code, _, err) = team.run(&["boot", "any.wic"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains(":3:11: "), "{err}");
+}
+
+#[test]
+fn images_and_threshold_come_from_the_nearest_file_and_options_win() {
+    let team = Team::new("images: ['deploy/*.wic']\nfail-on: never\n");
+    team.link("race", "deploy/b.wic");
+    team.link("healthy", "deploy/a.wic");
+    fs::create_dir(team.path().join("sub")).unwrap();
+    let (code, out, err) = team.run_in("sub", &["inspect"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains(RACE), "{out}");
+    let (a, b) = (
+        out.rfind("deploy/a.wic").unwrap(),
+        out.rfind("deploy/b.wic").unwrap(),
+    );
+    assert!(a < b, "{out}");
+    assert_eq!(team.run(&["inspect", "--fail-on", "error"]).0, 1);
+    assert_eq!(team.run(&["inspect", "--no-config", "deploy"]).0, 1);
+    let (code, _, err) = team.run(&["inspect", "--no-config"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("no image given"), "{err}");
+}
+
+#[test]
+fn severities_are_set_and_rules_switched_off() {
+    let team = Team::new(&format!("severities: {{{RACE}: warning}}\n"));
+    team.link("race", "a.wic");
+    let (code, report) = team.json(&["a.wic"]);
+    assert_eq!(code, 0);
+    assert_eq!(report["findings"][0]["rule"], RACE);
+    assert_eq!(report["findings"][0]["severity"], "warning");
+    assert_eq!(team.run(&["inspect", "--fail-on=warning", "a.wic"]).0, 1);
+
+    let team = Team::new(&format!("severities: {{{RACE}: off}}\n"));
+    team.link("race", "a.wic");
+    assert_eq!(team.json(&["a.wic"]).1["findings"], serde_json::json!([]));
+    // Who names it wants it.
+    assert_eq!(team.run(&["inspect", "--select", RACE, "a.wic"]).0, 1);
+}
+
+#[test]
+fn a_suppressed_finding_is_told_with_its_reason_and_does_not_count() {
+    let team = Team::new(&format!(
+        "suppressions:\n  - rule: {RACE}\n    location: '*backdoor.service'\n    reason: fixed in release 7\n"
+    ));
+    team.link("race", "a.wic");
+    let (code, report) = team.json(&["a.wic"]);
+    assert_eq!(code, 0);
+    assert_eq!(report["findings"], serde_json::json!([]));
+    assert_eq!(report["suppressed"][0]["reason"], "fixed in release 7");
+    assert_eq!(report["suppressed"][0]["finding"]["rule"], RACE);
+    assert_eq!(report["summary"]["suppressed"], 1);
+    assert_eq!(report["summary"]["errors"], 0);
+    assert_eq!(report["unused_suppressions"], serde_json::json!([]));
+
+    let (_, human, _) = team.run(&["inspect", "a.wic"]);
+    assert!(
+        human.ends_with("ok: no findings in a.wic (1 suppressed)\n"),
+        "{human}"
+    );
+    let (_, sarif, _) = team.run(&["inspect", "-f", "sarif", "a.wic"]);
+    let sarif: Value = serde_json::from_str(&sarif).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1);
+    assert_eq!(
+        results[0]["suppressions"][0]["justification"],
+        "fixed in release 7"
+    );
+    let (_, junit, _) = team.run(&["inspect", "-f", "junit", "a.wic"]);
+    assert!(junit.contains("failures=\"0\""), "{junit}");
+    // The options win.
+    assert_eq!(team.run(&["inspect", "--no-config", "a.wic"]).0, 1);
+}
+
+#[test]
+fn expired_and_unused_suppressions_are_reported() {
+    let team = Team::new(&format!(
+        "suppressions:\n  - {{rule: {RACE}, reason: until spring, expires: 2020-03-01}}\n  \
+         - {{rule: root-not-found, reason: old loader}}\n  - {{rule: loader-unsigned, reason: elsewhere, image: 'other-*.wic'}}\n"
+    ));
+    team.link("race", "a.wic");
+    let (code, report) = team.json(&["a.wic"]);
+    assert_eq!(code, 1);
+    assert_eq!(report["findings"][0]["rule"], RACE);
+    assert_eq!(report["expired_suppressions"][0]["rule"], RACE);
+    assert_eq!(report["expired_suppressions"][0]["expires"], "2020-03-01");
+    let unused = report["unused_suppressions"].as_array().unwrap();
+    assert_eq!(unused.len(), 1, "{unused:?}");
+    assert_eq!(unused[0]["rule"], "root-not-found");
+
+    let (_, human, _) = team.run(&["inspect", "-q", "a.wic"]);
+    assert!(
+        human.contains(&format!(
+            "note: the suppression of `{RACE}` (until spring) expired on 2020-03-01"
+        )),
+        "{human}"
+    );
+    assert!(
+        human.contains("note: the suppression of `root-not-found` (old loader) silenced nothing"),
+        "{human}"
+    );
+    assert!(!human.contains("elsewhere"), "{human}");
+}
+
+#[test]
+fn a_suppression_for_one_image_leaves_the_other_alone() {
+    let team = Team::new(&format!(
+        "suppressions:\n  - {{rule: {RACE}, reason: legacy, image: 'old/*.wic'}}\n"
+    ));
+    team.link("race", "old/a.wic");
+    team.link("race", "new/a.wic");
+    let (code, reports) = team.json(&["old/a.wic", "new/a.wic"]);
+    assert_eq!(code, 1);
+    assert_eq!(reports[0]["summary"]["suppressed"], 1);
+    assert_eq!(reports[1]["summary"]["suppressed"], 0);
+    assert_eq!(reports[1]["findings"][0]["rule"], RACE);
+}
