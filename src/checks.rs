@@ -8,11 +8,13 @@ mod machine;
 mod testing;
 mod violation;
 
+pub mod baseline;
 pub mod cmdline_console;
 pub mod condition;
 pub mod device_race;
 pub mod esp;
 pub mod file_runnable;
+pub mod fingerprint;
 pub mod fstab_devices;
 pub mod getty;
 pub mod init;

@@ -1,5 +1,6 @@
 //! Prints findings, timelines and verdicts; decides nothing.
 
+pub mod baseline;
 pub mod boot_human;
 pub mod boot_json;
 pub mod boot_progress;

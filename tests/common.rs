@@ -7,6 +7,8 @@
     reason = "every test binary takes what it needs of this module"
 )]
 
+pub mod team;
+
 use std::{
     fs::File,
     path::PathBuf,

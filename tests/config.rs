@@ -3,63 +3,12 @@
 
 mod common;
 
-use assert_cmd::Command;
+use common::team::Team;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
 const RACE: &str = "backdoor-device-not-pulled-in";
-
-/// A directory with a configuration; commands run in it.
-struct Team(tempfile::TempDir);
-
-impl Team {
-    fn new(config: &str) -> Team {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(".isar-doctor.yaml"), config).unwrap();
-        Team(dir)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// A fixture's image under another name.
-    fn link(&self, fixture: &str, name: &str) {
-        let to = self.path().join(name);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::os::unix::fs::symlink(common::image(fixture), to).unwrap();
-    }
-
-    /// Exit code, stdout and stderr.
-    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        self.run_in(".", arguments)
-    }
-
-    fn run_in(&self, dir: &str, arguments: &[&str]) -> (i32, String, String) {
-        let output = Command::cargo_bin("isar-doctor")
-            .unwrap()
-            .current_dir(self.path().join(dir))
-            .env("NO_COLOR", "1")
-            .args(arguments)
-            .output()
-            .unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    }
-
-    fn json(&self, arguments: &[&str]) -> (i32, Value) {
-        let all = [&["inspect", "--format", "json"], arguments].concat();
-        let (code, out, err) = self.run(&all);
-        (
-            code,
-            serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}")),
-        )
-    }
-}
 
 #[test]
 fn the_published_schema_is_the_codes_and_takes_what_the_program_takes() {

@@ -1,5 +1,6 @@
 //! What a rule found, with the rule's own words, as reports print it.
 
+use super::baseline::State;
 use super::violation::{Confidence, Evidence, Violation};
 use crate::critical_point::CriticalPoint;
 use crate::inspect::source::{Location, Origin};
@@ -65,6 +66,9 @@ pub struct Finding {
     /// Other rules that are violated only because of this.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub consequences: Vec<Consequence>,
+    /// Whether the baseline knows it; absent without a baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<State>,
     /// The line with its file, for reports that quote more of it.
     #[serde(skip)]
     pub origin: Option<Origin>,
@@ -90,8 +94,14 @@ impl Finding {
             fix_isar: fill_text(rule.fix.isar.trim(), names),
             generated_by_isar: violation.generated_by_isar,
             consequences: Vec::new(),
+            baseline: None,
             origin: violation.origin,
         }
+    }
+
+    /// Whether the baseline knows it: then it counts no more.
+    pub fn known(&self) -> bool {
+        self.baseline == Some(State::Known)
     }
 
     /// As the verdict of a boot takes it.

@@ -1,5 +1,6 @@
 //! Runs rules over facts and gives findings in a stable order.
 
+use super::baseline::Entry;
 use super::points::{self, PointRow};
 use super::silence::{Silencer, Suppressed};
 use super::{Answer, Context, Violation};
@@ -52,6 +53,8 @@ pub struct Judgement {
     pub unused: Vec<Suppression>,
     /// Suppressions for this image that silence no more.
     pub expired: Vec<Suppression>,
+    /// Findings of the baseline that are gone.
+    pub fixed: Vec<Entry>,
     /// Rules that could not be judged.
     pub untold: Vec<Untold>,
     /// The critical points, each with its state.

@@ -1,5 +1,6 @@
 //! `isar-doctor inspect`: lint images offline.
 
+mod baseline;
 pub(super) mod images;
 mod policy;
 
@@ -30,6 +31,8 @@ Examples:
   isar-doctor inspect --output-format sarif=out.sarif image.wic
                                                          for people on stdout, and SARIF in a file
   isar-doctor inspect build/ 'deploy/*.wic'              many images, one table
+  isar-doctor inspect --write-baseline known.json image.wic
+  isar-doctor inspect --baseline known.json image.wic    accept what is there now; only what is new counts
   isar-doctor inspect --profile production image.wic     a backdoor is an error there
 
 Exit codes: 0 no findings at or above --fail-on; 1 findings; 2 wrong usage; 3 an image could not be judged.")]
@@ -49,6 +52,12 @@ pub struct InspectArgs {
     /// Lowest severity that makes the exit code 1 [default: error]
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
+    /// Compare with this baseline: only findings that are not in it count for the exit code
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write all findings of now into this baseline; the exit code then tells only whether the images could be judged
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
     /// Also report deviations from the test driver's contract that do no harm by themselves
     #[arg(long)]
     pedantic: bool,
@@ -90,6 +99,9 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
         .map(|path| one(path, &options, &policy))
         .collect();
     policy.audit(&mut inspections);
+    if let Some(file) = &args.baseline {
+        baseline::compare(file, &policy, &mut inspections)?;
+    }
     for output in &args.output_format {
         let text = render(output.format, &inspections, Look::plain(), args.quiet)
             .map_err(Failure::internal)?;
@@ -102,7 +114,12 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
         &inspections,
         args.format == Format::Human && args.output.is_none(),
     );
-    Ok(exit_code(&inspections, policy.fail_on))
+    let mut fail_on = policy.fail_on;
+    if let Some(file) = &args.write_baseline {
+        baseline::write(file, &inspections)?;
+        fail_on = FailOn::Never;
+    }
+    Ok(exit_code(&inspections, fail_on))
 }
 
 /// An image that cannot be judged, or not wholly, is also told on stderr.
@@ -164,7 +181,7 @@ fn exit_code(inspections: &[Inspection], fail_on: FailOn) -> ExitCode {
         .iter()
         .filter_map(|i| i.outcome.as_ref().ok())
         .flat_map(|j| &j.judgement.findings)
-        .any(|f| fail_on.reached(f.severity));
+        .any(|f| !f.known() && fail_on.reached(f.severity));
     ExitCode::from(u8::from(found))
 }
 

@@ -27,6 +27,7 @@ pub fn render(inspections: &[Inspection]) -> String {
             Ok(judged) => {
                 for finding in &judged.judgement.findings {
                     let command = match finding.severity {
+                        _ if finding.known() => "notice",
                         Severity::Error => "error",
                         Severity::Warning => "warning",
                         Severity::Pedantic => "notice",

@@ -2,7 +2,7 @@
 
 use super::Inspection;
 use super::safe::safe;
-use super::sarif::fingerprint;
+use crate::checks::fingerprint::fingerprint;
 use crate::rules::Severity;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use super::safe::safe;
 use super::style::Look;
-use super::{Inspection, Judged, chain, points, quote, summary};
+use super::{Inspection, Judged, baseline, chain, points, quote, summary};
 use crate::checks::run::Finding;
 use crate::checks::{Confidence, Evidence};
 use crate::rules::Severity;
@@ -37,10 +37,11 @@ pub fn render(inspection: &Inspection, look: Look, brief: bool) -> String {
             points::table(&judged.judgement, &judged.facts.profile, look)
         );
     }
-    for finding in &judged.judgement.findings {
+    for finding in judged.judgement.findings.iter().filter(|f| !f.known()) {
         out.push_str(&one(finding, look));
         out.push('\n');
     }
+    out.push_str(&baseline::lines(&judged.judgement, look));
     untold(&mut out, judged, look);
     let _ = writeln!(out, "{}", summary::line(judged, look));
     out

@@ -2,6 +2,7 @@
 
 use super::summary::Counts;
 use super::{Inspection, Judged};
+use crate::checks::baseline::Entry;
 use crate::checks::points::State;
 use crate::checks::run::{Finding, Untold};
 use crate::checks::silence::Suppressed;
@@ -34,6 +35,8 @@ pub struct Report<'a> {
     pub unused_suppressions: &'a [Suppression],
     /// Suppressions for this image that have expired and silence no more.
     pub expired_suppressions: &'a [Suppression],
+    /// Findings of the baseline that no longer occur.
+    pub fixed: &'a [Entry],
     /// Rules that could not be judged.
     pub cannot_tell: &'a [Untold],
     /// State of each critical point.
@@ -62,6 +65,9 @@ pub fn report(inspection: &Inspection) -> Report<'_> {
             .unwrap_or_default(),
         expired_suppressions: judged
             .map(|j| j.judgement.expired.as_slice())
+            .unwrap_or_default(),
+        fixed: judged
+            .map(|j| j.judgement.fixed.as_slice())
             .unwrap_or_default(),
         cannot_tell: judged
             .map(|j| j.judgement.untold.as_slice())

@@ -4,6 +4,7 @@ use super::safe::safe;
 use super::{Inspection, Judged};
 use crate::checks::points::State;
 use crate::critical_point::CriticalPoint;
+use crate::rules::Severity;
 use std::fmt::Write as _;
 
 /// XML 1.0 text; characters that XML cannot hold were made visible by `safe`.
@@ -88,6 +89,18 @@ fn suite(inspection: &Inspection) -> (usize, usize, usize, String) {
             .collect();
         let row = judged.judgement.points.iter().find(|p| p.id == *point);
         match row.map_or(State::NotApplicable, |p| p.state) {
+            // The baseline knows all that is wrong here.
+            State::Violated if !fresh(judged, *point) => {
+                let text = format!(
+                    "known by the baseline:\n{text}{}",
+                    consequences(judged, *point)
+                );
+                let _ = write!(
+                    cases,
+                    "\n      <system-out>{}</system-out>\n    ",
+                    escape(&text)
+                );
+            }
             State::Violated => {
                 failures += 1;
                 let follows = consequences(judged, *point);
@@ -133,6 +146,15 @@ fn suite(inspection: &Inspection) -> (usize, usize, usize, String) {
         cases.push_str("</testcase>\n");
     }
     (CriticalPoint::ALL.len(), failures, 0, cases)
+}
+
+/// Whether something is wrong at a point that the baseline does not know.
+fn fresh(judged: &Judged, point: CriticalPoint) -> bool {
+    judged.judgement.findings.iter().any(|f| {
+        let own = f.critical_point == point && f.severity == Severity::Error;
+        let follows = f.consequences.iter().any(|c| c.critical_point == point);
+        (own || follows) && !f.known()
+    })
 }
 
 /// What is wrong at a point only because of findings elsewhere.

@@ -45,8 +45,9 @@ pub fn render(inspections: &[Inspection]) -> String {
                 for f in &judged.judgement.findings {
                     let _ = writeln!(
                         out,
-                        "| {} | {} | {} | {} |",
+                        "| {}{} | {} | {} | {} |",
                         f.severity.id(),
+                        if f.known() { ", known" } else { "" },
                         code(&f.rule),
                         code(&f.location.to_string()),
                         text(&f.message)

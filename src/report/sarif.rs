@@ -2,10 +2,11 @@
 
 use super::Inspection;
 use super::safe::safe;
+use crate::checks::baseline::{Entry, State};
+use crate::checks::fingerprint::fingerprint;
 use crate::checks::run::Finding;
 use crate::rules::{Severity, builtin};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 fn level(severity: Severity) -> &'static str {
     match severity {
@@ -13,27 +14,6 @@ fn level(severity: Severity) -> &'static str {
         Severity::Warning => "warning",
         Severity::Pedantic => "note",
     }
-}
-
-/// The same for the same defect in a rebuilt image: rule and place, without line numbers and identifiers that change.
-pub fn fingerprint(finding: &Finding) -> String {
-    let path = finding.location.path.as_deref().unwrap_or_default();
-    let line = finding
-        .snippet
-        .as_ref()
-        .and_then(|s| s.text.lines().nth((s.line - s.first_line) as usize))
-        .map(str::trim)
-        .unwrap_or_default();
-    // Kernel versions and identifiers are digits; a rebuild changes them and not the defect.
-    let stable: String = format!("{}\0{path}\0{line}", finding.rule)
-        .chars()
-        .map(|c| if c.is_ascii_digit() { '0' } else { c })
-        .collect();
-    Sha256::digest(stable.as_bytes())
-        .iter()
-        .take(16)
-        .map(|b| format!("{b:02x}"))
-        .collect()
 }
 
 fn result(image: &str, finding: &Finding) -> Value {
@@ -59,13 +39,35 @@ fn result(image: &str, finding: &Finding) -> Value {
         .iter()
         .map(|e| format!("\n- {}", safe(&e.text)))
         .collect();
-    json!({
+    let mut result = json!({
         "ruleId": finding.rule,
         "level": level(finding.severity),
         "message": { "text": format!("{}{because}\n\nFix: {}", safe(&finding.message), safe(&finding.fix)) },
         "locations": [{ "physicalLocation": physical, "logicalLocations": [inside] }],
         "partialFingerprints": { "isarDoctor/v1": fingerprint(finding) },
         "properties": { "stage": finding.stage, "criticalPoint": finding.critical_point },
+    });
+    if let Some(state) = finding.baseline {
+        result["baselineState"] = json!(match state {
+            State::New => "new",
+            State::Known => "unchanged",
+        });
+    }
+    result
+}
+
+/// A finding of the baseline that is gone.
+fn absent(image: &str, entry: &Entry) -> Value {
+    json!({
+        "ruleId": entry.rule,
+        "level": level(entry.severity),
+        "message": { "text": safe(&entry.message) },
+        "locations": [{
+            "physicalLocation": { "artifactLocation": { "uri": uri(image) } },
+            "logicalLocations": [{ "name": safe(&entry.location), "kind": "resource" }],
+        }],
+        "partialFingerprints": { "isarDoctor/v1": entry.fingerprint },
+        "baselineState": "absent",
     })
 }
 
@@ -113,6 +115,7 @@ pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
             Ok(judged) => {
                 let judgement = &judged.judgement;
                 results.extend(judgement.findings.iter().map(|f| result(&inspection.path, f)));
+                results.extend(judgement.fixed.iter().map(|e| absent(&inspection.path, e)));
                 for silent in &judgement.suppressed {
                     let mut result = result(&inspection.path, &silent.finding);
                     result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": safe(&silent.reason) }]);

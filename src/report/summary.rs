@@ -21,6 +21,10 @@ pub struct Counts {
     pub cannot_tell: usize,
     /// Findings that a suppression silences; they are in no other number.
     pub suppressed: usize,
+    /// Findings that the baseline knows; they are in the other numbers too.
+    pub known: usize,
+    /// Findings of the baseline that no longer occur.
+    pub fixed: usize,
 }
 
 impl Counts {
@@ -40,6 +44,13 @@ impl Counts {
             pedantic: count(Severity::Pedantic),
             cannot_tell: judged.judgement.untold.len(),
             suppressed: judged.judgement.suppressed.len(),
+            known: judged
+                .judgement
+                .findings
+                .iter()
+                .filter(|f| f.known())
+                .count(),
+            fixed: judged.judgement.fixed.len(),
         }
     }
 }
@@ -65,12 +76,21 @@ pub fn line(judged: &Judged, look: Look) -> String {
         parts.push(format!("{} not told", plural(counts.cannot_tell, "rule")));
     }
     let path = safe(&judged.facts.image.path).into_owned();
-    let suppressed = match counts.suppressed {
-        0 => String::new(),
-        n => format!(" ({n} suppressed)"),
+    let aside: Vec<String> = [
+        (counts.known, "known"),
+        (counts.fixed, "fixed"),
+        (counts.suppressed, "suppressed"),
+    ]
+    .iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, what)| format!("{n} {what}"))
+    .collect();
+    let aside = match aside.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", aside.join(", ")),
     };
     if parts.is_empty() {
-        return format!("{} no findings in {path}{suppressed}", look.good("ok:"));
+        return format!("{} no findings in {path}{aside}", look.good("ok:"));
     }
     let stop = judged
         .judgement
@@ -79,7 +99,7 @@ pub fn line(judged: &Judged, look: Look) -> String {
         .find(|f| f.severity == Severity::Error)
         .map(|f| format!("; the boot will stop at `{}`", f.stage))
         .unwrap_or_default();
-    format!("{} in {path}{suppressed}{stop}", parts.join(", "))
+    format!("{} in {path}{aside}{stop}", parts.join(", "))
 }
 
 /// One row for each image.
