@@ -7,6 +7,7 @@
     reason = "every test binary takes what it needs of this module"
 )]
 
+#[path = "common/team.rs"]
 pub mod team;
 
 use std::{
