@@ -1,6 +1,7 @@
 //! Facts + timeline → verdict. Judges what inspect and the boot observed; never reads an image or a socket.
 
 pub mod advice;
+pub mod asked;
 pub mod candidate;
 pub mod conclusive;
 pub mod decide;

@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod boot_human;
 pub mod boot_json;
 pub mod boot_progress;
+pub mod boot_repeat;
 pub mod chain;
 pub mod dmesg;
 pub mod format;

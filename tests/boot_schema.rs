@@ -1,7 +1,7 @@
-//! The published JSON Schemas of `boot` and `host` are those of the code. `UPDATE=1 cargo test --test boot_schema` writes them anew.
+//! The published JSON Schemas of `boot`, `boot --repeat` and `host` are those of the code. `UPDATE=1 cargo test --test boot_schema` writes them anew.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use isar_doctor::report::{boot_json, host};
+use isar_doctor::report::{boot_json, boot_repeat, host};
 use std::path::Path;
 
 fn is_published(name: &str, schema: &str) {
@@ -27,4 +27,9 @@ fn boot() {
 #[test]
 fn host_report() {
     is_published("host.schema.json", &host::schema().unwrap());
+}
+
+#[test]
+fn repeated_boots() {
+    is_published("repeat.schema.json", &boot_repeat::schema().unwrap());
 }

@@ -62,6 +62,7 @@ impl Guest {
                 accel: Choice::Tcg,
                 memory,
                 smp: 2,
+                drive: None,
                 extra: Vec::new(),
                 exact,
             },

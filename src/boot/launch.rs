@@ -88,6 +88,8 @@ pub struct Parts<'a> {
     pub memory: u64,
     /// vCPUs.
     pub smp: u32,
+    /// Further options of the image's `-drive`.
+    pub drive: Option<&'static str>,
     /// Arguments after `--`.
     pub extra: &'a [OsString],
     /// Private directory.
@@ -123,7 +125,11 @@ pub fn own(parts: &Parts<'_>) -> Launch {
     );
     b.drive("if=pflash,unit=1", parts.vars, flash_format(parts.vars));
     if let Some((image, format)) = parts.image {
-        let options = format!("if=virtio,snapshot=on,node-name={NODE}");
+        let mut options = format!("if=virtio,snapshot=on,node-name={NODE}");
+        if let Some(more) = parts.drive {
+            options.push(',');
+            options.push_str(more);
+        }
         b.drive(&options, image, format.name());
     }
     // Isolated: DHCP answers, nothing else is there.
@@ -264,6 +270,7 @@ mod tests {
             accel: Accel::Tcg,
             memory: 1024,
             smp: 2,
+            drive: None,
             extra: &["-s".into()],
             dir: Path::new("/p"),
             exact: false,

@@ -2,6 +2,7 @@
 //!
 //! Kept in a recording, so that a replay needs neither the image nor its facts.
 
+use crate::diagnose::unit_outcome::UnitNames;
 use crate::inspect::error::Fact;
 use crate::inspect::exec::{Executable, Format};
 use crate::inspect::facts::Facts;
@@ -44,6 +45,9 @@ pub struct Names {
     pub disk_driver_builtin: Option<bool>,
     /// Seconds the loader's menu waits before it boots; none when it does not wait, or for ever.
     pub menu_timeout: Option<f64>,
+    /// Units that the user asked about (`--unit`).
+    #[serde(default)]
+    pub asked: Vec<UnitNames>,
     /// Longest time in seconds that systemd waits for a device or a start job in this image, when configured.
     pub job_timeout: Option<f64>,
 }
@@ -67,8 +71,28 @@ impl Names {
             unit_description: None,
             disk_driver_builtin: None,
             menu_timeout: None,
+            asked: Vec::new(),
             job_timeout: None,
         }
+    }
+
+    /// Asks about more units; their descriptions are taken from the image where it could be read.
+    pub fn ask(&mut self, units: &[String], facts: Option<&Facts>) {
+        let systemd = facts.and_then(|f| f.systemd.known());
+        self.asked.extend(units.iter().map(|name| {
+            let has_kind = name.rsplit('.').next().is_some_and(|k| k != name);
+            let name = if has_kind {
+                name.clone()
+            } else {
+                format!("{name}.service")
+            };
+            let unit = systemd.and_then(|s| s.unit(&name));
+            let description = unit.and_then(|u| u.value("Unit", "Description"));
+            UnitNames {
+                description: description.map(|d| d.value.clone()),
+                name,
+            }
+        }));
     }
 
     /// What inspect found.

@@ -41,6 +41,7 @@ pub fn run(
         accel,
         memory: MEMORY,
         smp: 1,
+        drive: None,
         extra: &[],
         dir: nest.dir(),
         exact: true,

@@ -40,6 +40,8 @@ pub struct MachineOptions {
     pub smp: u32,
     /// `--exact`: nothing is added for observation.
     pub exact: bool,
+    /// Further options of the image's `-drive`.
+    pub drive: Option<&'static str>,
     /// Arguments after `--`.
     pub extra: Vec<OsString>,
 }
@@ -139,6 +141,7 @@ impl Prepared {
             accel,
             memory: self.options.memory,
             smp: self.options.smp,
+            drive: self.options.drive,
             extra: &self.options.extra,
             dir,
             exact: self.options.exact,

@@ -3,6 +3,8 @@
 mod defaults;
 pub mod judge;
 mod prove;
+mod repeat;
+mod stress;
 mod target;
 
 use crate::boot::accel::Choice;
@@ -85,6 +87,16 @@ pub struct BootArgs {
     /// disproved; the image stays as it is
     #[arg(long, conflicts_with = "exact")]
     pub prove: bool,
+    /// Boot the image this many times and compare: outcomes, stages, and how close the device's race was
+    #[arg(long, value_name = "N", conflicts_with_all = ["prove", "record", "expect"],
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: Option<u32>,
+    /// Make races likelier to be lost: one vCPU, a busy host thread beside each boot, a slow disk
+    #[arg(long, conflicts_with = "exact")]
+    pub stress: bool,
+    /// Also tell what became of this unit; may be repeated
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Vec<String>,
     /// Names and goal to judge by: nixos-test, login, production, or a YAML file
     #[arg(long, default_value = "nixos-test", value_name = "NAME")]
     pub profile: String,
@@ -143,7 +155,11 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
     let image = target.image().to_owned();
     let profile = super::inspect::profile(&args.profile)
         .map_err(|failure| BootError::Usage(failure.to_string()))?;
-    let inspected = judge::inspect(&image, profile);
+    let inspected = judge::inspect(&image, profile).asked(&args.unit);
+    if let Some(count) = args.repeat {
+        drop(target);
+        return repeat::repeat(args, count, &inspected, interrupts);
+    }
     let style = match (args.quiet, args.trace) {
         (true, _) => Style::Quiet,
         (false, true) => Style::Trace,
@@ -172,6 +188,7 @@ fn observe(
     display: &mut dyn Watcher,
     interrupts: Option<Receiver<i32>>,
 ) -> Result<Outcome, BootError> {
+    let _busy = args.stress.then(stress::Busy::start);
     let image = target.image().to_owned();
     let launch_findings = target.lint(inspected.consoles());
     let plan = Plan {

@@ -45,6 +45,9 @@ pub struct LogArgs {
     /// Profile: names of unit, script and device, and what success means
     #[arg(long, value_name = "NAME|FILE", default_value = "nixos-test")]
     profile: String,
+    /// Also tell what became of this unit; may be repeated
+    #[arg(long, value_name = "UNIT")]
+    unit: Vec<String>,
     /// Print the whole timeline
     #[arg(long)]
     trace: bool,
@@ -81,10 +84,14 @@ pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
         .image
         .as_deref()
         .map(|image| judge::inspect(image, profile.clone()));
-    let names = match &inspected {
+    let mut names = match &inspected {
         Some(inspected) => inspected.names(),
         None => Names::from_profile(&profile),
     };
+    names.ask(
+        &args.unit,
+        inspected.as_ref().and_then(judge::Inspected::facts),
+    );
     let predicted = inspected
         .as_ref()
         .map_or_else(Vec::new, judge::Inspected::predicted);

@@ -20,6 +20,9 @@ pub struct ReplayArgs {
     /// Wanted outcome, as for `boot`
     #[arg(long, value_name = "STAGE,POINT")]
     pub expect: Option<Expectation>,
+    /// Also tell what became of this unit; may be repeated
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Vec<String>,
     /// Output format
     #[arg(long, value_enum, default_value = "human")]
     pub format: Format,
@@ -37,8 +40,9 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
 }
 
 fn replay(args: &ReplayArgs) -> Result<ExitCode, BootError> {
-    let (outcome, predicted) =
+    let (mut outcome, predicted) =
         record::read(&args.dir).map_err(|error| BootError::Usage(error.to_string()))?;
+    outcome.names.ask(&args.unit, None);
     let judged = Judged::new(outcome, predicted);
     judged.print(args.format, args.trace, args.output.as_deref())?;
     Ok(judged.exit_code(args.expect.as_ref()))

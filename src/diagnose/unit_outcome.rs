@@ -153,7 +153,7 @@ impl Outcome {
 }
 
 /// Names under which logs speak of a unit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitNames {
     /// `nixos-test-backdoor.service`
     pub name: String,

@@ -3,8 +3,8 @@
 use super::boot_progress::source_name;
 use super::safe::safe;
 use crate::boot::outcome::{Ended, Outcome};
-use crate::diagnose::Predicted;
 use crate::diagnose::verdict::{Blame, Confidence, Verdict};
+use crate::diagnose::{Predicted, asked};
 use crate::stage::Stage;
 use owo_colors::OwoColorize;
 use std::io::{Result, Write};
@@ -76,6 +76,7 @@ pub fn write(
             writeln!(out, "  {}", safe(line))?;
         }
     }
+    units(out, outcome)?;
     experiments(out, verdict)?;
     findings(out, outcome, predicted)?;
     if !verdict.blind.is_empty() {
@@ -166,6 +167,25 @@ fn stages(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
                 writeln!(out, "  {} {:<11} not seen", "✗".red(), stage.id())?;
             }
             None => writeln!(out, "  {} {}", "·".dimmed(), stage.id().dimmed())?,
+        }
+    }
+    Ok(())
+}
+
+fn units(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
+    let reports = asked::reports(&outcome.timeline, &outcome.names.asked);
+    if reports.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", "Units".bold())?;
+    for report in reports {
+        writeln!(out, "  {}", safe(&report.text))?;
+        if let Some(evidence) = &report.evidence {
+            writeln!(out, "      {}", safe(&evidence.text).dimmed())?;
+        }
+        if !report.pending.is_empty() {
+            let jobs = report.pending.join(", ");
+            writeln!(out, "      jobs that still ran: {}", safe(&jobs))?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use crate::boot::outcome::{Ended, HostFacts, Outcome};
 use crate::boot::timeline::{Event, Observation};
 use crate::critical_point::CriticalPoint;
 use crate::diagnose::Predicted;
+use crate::diagnose::asked::{self, UnitReport};
 use crate::diagnose::verdict::Verdict;
 use crate::inspect::source::Location;
 use crate::stage::Stage;
@@ -36,6 +37,9 @@ pub struct BootReport {
     pub ended: Ended,
     /// Where it stopped and why.
     pub verdict: Verdict,
+    /// Units that were asked about with `--unit`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<UnitReport>,
     /// Findings about the image and about the QEMU arguments.
     pub findings: Vec<Finding>,
 }
@@ -137,6 +141,7 @@ pub fn report(outcome: &Outcome, verdict: Verdict, predicted: &[Predicted]) -> B
             })
             .collect(),
         ended: outcome.ended.clone(),
+        units: asked::reports(&outcome.timeline, &outcome.names.asked),
         verdict,
         findings,
     }

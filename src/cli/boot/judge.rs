@@ -28,6 +28,7 @@ pub struct Inspected {
     profile: Profile,
     facts: Option<Facts>,
     predicted: Vec<Predicted>,
+    asked: Vec<String>,
 }
 
 /// Reads the image offline and judges it by the built-in rules.
@@ -45,16 +46,25 @@ pub fn inspect(image: &Path, profile: Profile) -> Inspected {
         profile,
         facts,
         predicted,
+        asked: Vec::new(),
     }
 }
 
 impl Inspected {
+    /// With units to tell about.
+    pub fn asked(mut self, units: &[String]) -> Inspected {
+        self.asked = units.to_vec();
+        self
+    }
+
     /// Names that guide the stage machine.
     pub fn names(&self) -> Names {
-        match &self.facts {
+        let mut names = match &self.facts {
             Some(facts) => Names::from_facts(facts),
             None => Names::from_profile(&self.profile),
-        }
+        };
+        names.ask(&self.asked, self.facts.as_ref());
+        names
     }
 
     /// Consoles of the kernel command line.

@@ -1,6 +1,6 @@
 //! What is booted: an image, or what a start script starts.
 
-use super::BootArgs;
+use super::{BootArgs, stress};
 use crate::boot::accel::{Accel, Choice};
 use crate::boot::launch::Launch;
 use crate::boot::launch_lint;
@@ -39,7 +39,8 @@ impl Target {
             secure_boot: args.secure_boot,
             accel: args.accel,
             memory: args.memory,
-            smp: args.smp,
+            smp: if args.stress { 1 } else { args.smp },
+            drive: args.stress.then_some(stress::DISK),
             exact: args.exact,
             extra: args.extra.clone(),
         };
