@@ -33,6 +33,10 @@ lint: ## format and clippy
 deny: ## licences, bans, sources, advisories of the dependencies
 	@scripts/deny
 
+docs: ## write docs/rules from rules/
+	rm -f docs/rules/*.md
+	cargo run --quiet -- rules --write-docs docs/rules
+
 bench: setup ## speed and memory, with figures
 	cargo build --release
 	scripts/bench --doctor $(DOCTOR)
@@ -45,4 +49,4 @@ clean: ## remove everything that was built, the images too
 	cargo clean
 	rm -rf target
 
-.PHONY: help setup demo test test-full lint deny bench score clean
+.PHONY: help setup demo test test-full lint deny docs bench score clean

@@ -17,6 +17,7 @@ pub mod junit;
 pub mod markdown;
 pub mod points;
 pub mod quote;
+pub mod rule_docs;
 pub mod safe;
 pub mod sarif;
 pub mod style;

@@ -3,12 +3,13 @@
 use super::config::ConfigChoice;
 use super::inspect::all_rules;
 use super::output::{Failure, write_out};
+use crate::report::rule_docs;
 use crate::report::style::{ColourChoice, Look};
-use crate::rules::{Rule, load, nearest};
+use crate::rules::{Rule, builtin, load, nearest};
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Lists the rules, or checks rule files.
@@ -30,6 +31,9 @@ pub struct RulesArgs {
     json: bool,
     #[command(flatten)]
     config: ConfigChoice,
+    /// Write a Markdown page for each built-in rule and an index into this directory
+    #[arg(long, value_name = "DIR", hide = true)]
+    write_docs: Option<PathBuf>,
 }
 
 /// Explains a rule.
@@ -54,6 +58,9 @@ fn directories(config: &ConfigChoice, given: &[PathBuf]) -> Result<Vec<PathBuf>,
 
 /// `rules`.
 pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
+    if let Some(dir) = &args.write_docs {
+        return write_docs(dir, &builtin::rules());
+    }
     if let Some(dir) = &args.check {
         let rules = load::directory(dir).map_err(|errors| {
             Failure::usage(
@@ -100,6 +107,16 @@ pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
             rules.len()
         ),
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_docs(dir: &Path, rules: &[Rule]) -> Result<ExitCode, Failure> {
+    std::fs::create_dir_all(dir)
+        .map_err(|e| Failure::usage(format!("cannot make {}: {e}", dir.display())))?;
+    let pages = rule_docs::pages(rules);
+    for (name, text) in &pages {
+        write_out(Some(&dir.join(name)), text)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
