@@ -54,14 +54,16 @@ fn report(timeline: &[Observation], unit: &UnitNames) -> UnitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::timeline::Event;
+    use crate::boot::timeline::{Event, Source};
 
     fn line(t: f64, text: &str) -> Observation {
         Observation {
             t,
+            source: Source::Serial,
             event: Event::SerialLine {
-                port: "ttyS0".into(),
+                port: 0,
                 text: text.into(),
+                partial: false,
             },
         }
     }

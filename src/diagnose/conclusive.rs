@@ -47,6 +47,9 @@ pub fn conclusive(
             t: hit.t,
         });
     }
+    if let Some(found) = network_after_disk(timeline, stages) {
+        return Some(found);
+    }
     let unit = UnitNames {
         name: names.unit.clone(),
         description: description.map(str::to_owned),
@@ -76,11 +79,71 @@ pub fn conclusive(
     })
 }
 
+/// The firmware could not start the disk and goes on to the network, where each attempt takes a minute. What the image has
+/// to say has been said.
+fn network_after_disk(timeline: &[Observation], stages: &Stages) -> Option<Conclusion> {
+    let mut refused = false;
+    let hits = timeline
+        .iter()
+        .enumerate()
+        .flat_map(|(i, o)| scan_one(i, o))
+        .filter(|hit| hit.pattern.stage == Stage::Firmware && stands(hit, stages));
+    for hit in hits {
+        if hit.text.contains("BdsDxe: failed to") {
+            refused = true;
+        } else if refused && hit.text.contains(">>Start ") {
+            return Some(Conclusion {
+                evidence: hit.text.clone(),
+                linger: 2.0,
+                t: hit.t,
+            });
+        }
+    }
+    None
+}
+
 /// Emergency mode and prompts come with explanations around them; a panic has said all it can.
 fn linger_after(hit: &Hit) -> f64 {
     match hit.pattern.stage {
         Stage::Host => 0.5,
         Stage::Shell => 5.0,
         _ => 1.5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::timeline::{Event, Source};
+    use crate::profile::Profile;
+
+    fn ends(lines: &[&str]) -> bool {
+        let timeline: Vec<_> = lines
+            .iter()
+            .zip(1u8..)
+            .map(|(text, t)| Observation {
+                t: f64::from(t),
+                source: Source::Serial,
+                event: Event::SerialLine {
+                    port: 0,
+                    text: (*text).into(),
+                    partial: false,
+                },
+            })
+            .collect();
+        let names = Names::from_profile(&Profile::default());
+        conclusive(&timeline, &Stages::default(), &names, None).is_some()
+    }
+
+    #[test]
+    fn the_network_after_a_refused_disk_is_the_end() {
+        let refused = "BdsDxe: failed to load Boot0001 \"UEFI Misc Device\" from PciRoot(0x0)/Pci(0x4,0x0): Not Found";
+        let network = ">>Start PXE over IPv4.";
+        assert!(ends(&[refused, network]));
+        assert!(
+            !ends(&[network]),
+            "the network may come first in the boot order"
+        );
+        assert!(!ends(&[refused]));
     }
 }

@@ -21,6 +21,13 @@ pub enum Change {
     SkipLoader,
     /// Guest memory in MiB.
     Memory(u64),
+    /// A drop-in for a unit, handed over as a credential (systemd.system-credentials(7), `systemd.unit-dropin.*`).
+    DropIn {
+        /// The unit.
+        unit: String,
+        /// Content of the drop-in.
+        text: String,
+    },
 }
 
 /// A lever.
@@ -56,6 +63,16 @@ impl Lever {
             change: Change::Replace {
                 key: key.to_owned(),
                 value: value.to_owned(),
+            },
+            only_helps: false,
+        }
+    }
+    fn drop_in(name: &str, unit: &str, text: impl Into<String>) -> Lever {
+        Lever {
+            name: name.to_owned(),
+            change: Change::DropIn {
+                unit: unit.to_owned(),
+                text: text.into(),
             },
             only_helps: false,
         }
@@ -122,7 +139,17 @@ pub fn for_cause(cause: &str, facts: &Facts) -> Vec<Lever> {
             change: Change::Memory(2048),
             only_helps: false,
         }],
-        "condition-never-true" => condition(facts, unit),
+        "condition-never-true" | "condition-path-never-exists" => {
+            let mut levers = condition(facts, unit);
+            if takes_drop_ins(facts) {
+                let text = "[Unit]\nConditionPathExists=\nAssertPathExists=\n";
+                levers.push(Lever::drop_in("drop-in without the conditions", unit, text));
+            }
+            levers
+        }
+        "script-not-executable" | "script-interpreter-missing" if takes_drop_ins(facts) => {
+            by_shell(facts, unit)
+        }
         _ => Vec::new(),
     };
     levers.truncate(MOST);
@@ -198,6 +225,27 @@ fn condition(facts: &Facts, unit: &str) -> Vec<Lever> {
         .collect()
 }
 
+/// Unit drop-ins are taken from credentials since systemd 256.
+fn takes_drop_ins(facts: &Facts) -> bool {
+    let systemd = facts.systemd.known();
+    let version = systemd.and_then(|s| s.version.as_deref()).unwrap_or("0");
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse::<u32>().is_ok_and(|major| major >= 256)
+}
+
+/// The script, handed to bash instead of executed.
+fn by_shell(facts: &Facts, unit: &str) -> Vec<Lever> {
+    let Some(script) = facts.script.known().and_then(|s| s.location.path.clone()) else {
+        return Vec::new();
+    };
+    let text = format!("[Service]\nExecStart=\nExecStart=/bin/bash {script}\n");
+    vec![Lever::drop_in(
+        &format!("drop-in ExecStart=/bin/bash {script}"),
+        unit,
+        text,
+    )]
+}
+
 /// The command line with a change made.
 pub fn changed_options(options: &str, change: &Change) -> String {
     let words = options.split_whitespace();
@@ -220,7 +268,7 @@ pub fn changed_options(options: &str, change: &Change) -> String {
                 .collect::<Vec<_>>()
                 .join(" ")
         }
-        Change::SkipLoader | Change::Memory(_) => options.to_owned(),
+        Change::SkipLoader | Change::Memory(_) | Change::DropIn { .. } => options.to_owned(),
     }
 }
 

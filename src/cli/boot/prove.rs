@@ -11,6 +11,8 @@ use crate::inspect::source::Location;
 use crate::inspect::{disk, filesystem, partitions};
 use crate::report::boot_progress::{self, Style};
 use crate::stage::Stage;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::ffi::OsString;
 use std::fs::File;
@@ -107,6 +109,12 @@ fn carry_out(
         (Change::Memory(mib), _) => {
             own.memory = *mib;
             "qemu-arguments"
+        }
+        (Change::DropIn { unit, text }, _) => {
+            let name = format!("io.systemd.credential.binary:systemd.unit-dropin.{unit}");
+            let value = format!("type=11,value={name}={}", BASE64.encode(text));
+            own.extra.extend(["-smbios".into(), OsString::from(value)]);
+            "credential"
         }
         (Change::Add(words), Some(key)) => {
             own.extra.extend([
