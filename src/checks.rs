@@ -23,6 +23,7 @@ pub mod kernel_image;
 pub mod loader_entry;
 pub mod module_available;
 pub mod package_intact;
+pub mod package_state;
 pub mod partition_table;
 pub mod points;
 pub mod production;
@@ -35,6 +36,7 @@ pub mod transaction;
 pub mod unit_directive;
 pub mod unit_enabled;
 pub mod unit_sandbox;
+pub mod unit_state;
 pub mod unit_waits;
 
 pub use answer::Answer;

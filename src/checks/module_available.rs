@@ -53,7 +53,10 @@ impl Check for ModuleAvailable {
             .unwrap_or(&cx.profile.module)
             .replace('-', "_");
         let Some(state) = modules.states.get(&name) else {
-            return Answer::NotApplicable;
+            return match self.module {
+                Some(_) => self.other(modules, &name),
+                None => Answer::NotApplicable,
+            };
         };
         if state.builtin || !modules.present {
             return if modules.present || state.builtin {
@@ -70,6 +73,25 @@ impl Check for ModuleAvailable {
             Aspect::Loadable => loadable(cx, modules, state),
             Aspect::UdevRuns | Aspect::DirectoryFits => Answer::NotApplicable,
         }
+    }
+}
+
+impl ModuleAvailable {
+    /// A module that a team's rule names and the boot chain does not need: only its file is known.
+    fn other(&self, modules: &ModuleFacts, name: &str) -> Answer {
+        if self.aspect != Aspect::Present {
+            let reason = format!(
+                "of {name} only the presence is known: the profile and the root device do not need it"
+            );
+            return Answer::cannot_tell(reason, directory(modules));
+        }
+        if modules.builtin.contains(name) || modules.index.contains_key(name) {
+            return Answer::Satisfied;
+        }
+        Answer::Violated(vec![Violation::at(
+            directory(modules),
+            format!("{name} is neither built into the kernel nor among its modules"),
+        )])
     }
 }
 

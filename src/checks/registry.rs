@@ -81,6 +81,10 @@ pub const CHECKS: &[Entry] = &[
         build: build::<package_intact::PackageIntact>,
     },
     Entry {
+        name: "package-state",
+        build: build::<package_state::PackageState>,
+    },
+    Entry {
         name: "partition-table",
         build: build::<partition_table::PartitionTable>,
     },
@@ -115,6 +119,10 @@ pub const CHECKS: &[Entry] = &[
     Entry {
         name: "unit-sandbox",
         build: build::<unit_sandbox::UnitSandbox>,
+    },
+    Entry {
+        name: "unit-state",
+        build: build::<unit_state::UnitState>,
     },
     Entry {
         name: "unit-waits",

@@ -4,6 +4,7 @@ use super::config::ConfigChoice;
 use super::inspect::all_rules;
 use super::output::{Failure, write_out};
 use crate::report::rule_docs;
+use crate::report::safe::safe;
 use crate::report::style::{ColourChoice, Look};
 use crate::rules::{Rule, builtin, load, nearest};
 use clap::Args;
@@ -20,8 +21,8 @@ Examples:
   isar-doctor rules --rules ci/rules      with a team's own
   isar-doctor rules --check ci/rules      are the rule files right?")]
 pub struct RulesArgs {
-    /// Check the rule files of this directory and list nothing
-    #[arg(long, value_name = "DIR")]
+    /// Check this rule file, or all of this directory, and list nothing; mistakes are told as FILE:LINE:COLUMN
+    #[arg(long, value_name = "PATH")]
     check: Option<PathBuf>,
     /// Also list the rules of this directory
     #[arg(long, value_name = "DIR")]
@@ -61,21 +62,8 @@ pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
     if let Some(dir) = &args.write_docs {
         return write_docs(dir, &builtin::rules());
     }
-    if let Some(dir) = &args.check {
-        let rules = load::directory(dir).map_err(|errors| {
-            Failure::usage(
-                errors
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            )
-        })?;
-        write_out(
-            None,
-            &format!("{} rules in {}, all right\n", rules.len(), dir.display()),
-        )?;
-        return Ok(ExitCode::SUCCESS);
+    if let Some(path) = &args.check {
+        return check(path);
     }
     let rules = all_rules(&directories(&args.config, &args.rules)?)?;
     if args.json {
@@ -120,14 +108,66 @@ fn write_docs(dir: &Path, rules: &[Rule]) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `rules --check`. The mistakes are the result, so they go to stdout: editors read `file:line:column: message`.
+fn check(path: &Path) -> Result<ExitCode, Failure> {
+    let name = path.display();
+    let read = match path.is_dir() {
+        true => load::directory(path),
+        false => load::file(path).map(|rule| vec![rule]).map_err(|e| vec![e]),
+    };
+    let mut mistakes: Vec<String> = Vec::new();
+    let mut rules = Vec::new();
+    match read {
+        Ok(read) => rules = read,
+        Err(errors) => mistakes.extend(errors.iter().map(ToString::to_string)),
+    }
+    let builtin = builtin::rules();
+    let mut known: Vec<&str> = builtin.iter().map(|r| r.id.as_str()).collect();
+    let replaced: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
+    let replaced: Vec<&str> = replaced.into_iter().filter(|r| known.contains(r)).collect();
+    known.extend(rules.iter().map(|r| r.id.as_str()));
+    for rule in &rules {
+        for other in rule.unless.iter().filter(|o| !known.contains(&o.as_str())) {
+            let hint = did_you_mean(other, &known);
+            mistakes.push(format!(
+                "{name}: {}: `unless` names no rule: `{other}`{hint}",
+                rule.id
+            ));
+        }
+    }
+    if mistakes.is_empty() && rules.is_empty() {
+        mistakes.push(format!("{name}: there is no rule file (*.yaml)"));
+    }
+    if !mistakes.is_empty() {
+        let text = mistakes.join("\n");
+        let lines: Vec<_> = text.lines().map(safe).collect();
+        write_out(None, &format!("{}\n", lines.join("\n")))?;
+        return Ok(ExitCode::from(2));
+    }
+    let mut out = format!(
+        "OK: {} rule{} in {name}\n",
+        rules.len(),
+        if rules.len() == 1 { "" } else { "s" }
+    );
+    for id in replaced {
+        let _ = writeln!(out, "note: `{id}` replaces the built-in rule");
+    }
+    write_out(None, &out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn did_you_mean(word: &str, known: &[&str]) -> String {
+    nearest(word, known)
+        .map(|n| format!("; did you mean `{n}`?"))
+        .unwrap_or_default()
+}
+
 /// `explain`.
 pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let rules = all_rules(&directories(&args.config, &args.rules)?)?;
     let Some(rule) = rules.iter().find(|r| r.id == args.rule) else {
         let ids: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
-        let hint = nearest(&args.rule, &ids)
-            .map(|n| format!("; did you mean `{n}`?"))
-            .unwrap_or_default();
+        let hint = did_you_mean(&args.rule, &ids);
         return Err(Failure::usage(format!(
             "there is no rule `{}`{hint}",
             args.rule
@@ -158,14 +198,22 @@ fn page(rule: &Rule, look: Look) -> String {
     }
     section("Fix in the image", &rule.fix.image);
     section("Fix in ISAR", &rule.fix.isar);
+    section("Silence it, in .isar-doctor.yaml", &silence(&rule.id));
     section(
-        "Silence it",
-        &format!("isar-doctor inspect --ignore {} …", rule.id),
+        "Silence it once",
+        &format!("isar-doctor inspect --ignore {} IMAGE", rule.id),
     );
     if !rule.references.is_empty() {
         section("References", &rule.references.join("\n"));
     }
     out
+}
+
+/// A suppression, ready to be put into the configuration.
+fn silence(id: &str) -> String {
+    format!(
+        "suppressions:\n  - rule: {id}\n    reason: say here why it is accepted\n    # only where, and until when:\n    # image: \"*-legacy.wic\"\n    # location: \"*/some.file\"\n    # expires: 2030-12-31\n\nOr with another severity (error, warning, pedantic, off):\nseverities:\n  {id}: warning"
+    )
 }
 
 fn indent(text: &str) -> String {

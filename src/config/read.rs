@@ -163,7 +163,7 @@ pub fn read(file: &str, dir: &Path, text: &str) -> Result<Config, Vec<Mistake>> 
                 file: file.to_owned(),
                 line: at.as_ref().map(|l| l.line()),
                 column: at.as_ref().map(|l| l.column()),
-                message: e.to_string(),
+                message: with_hint(&e.to_string()),
             }]);
         }
     };
