@@ -122,6 +122,14 @@ fn each_image_has_its_own_entries_and_unjudged_ones_lose_none() {
     assert_eq!(reports[0]["findings"][0]["baseline"], "known");
     assert_eq!(reports[1]["findings"][0]["baseline"], "new");
 
+    let both = ["inspect", "--baseline", "known.json", "a.wic", "b.wic"];
+    let (_, human, _) = team.run(&both);
+    let table = human.rsplit("first failure").next().unwrap();
+    let row = |name| table.lines().find(|l| l.contains(name)).unwrap();
+    assert!(row("a.wic").contains("1 (1 known)"), "{human}");
+    assert!(!row("a.wic").contains(RACE), "{human}");
+    assert!(row("b.wic").contains(RACE), "{human}");
+
     fs::write(team.path().join("junk.wic"), "junk").unwrap();
     let before = fs::read_to_string(team.path().join("known.json")).unwrap();
     let (code, _, err) = team.run(&["inspect", "--write-baseline", "known.json", "junk.wic"]);

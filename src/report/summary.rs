@@ -120,12 +120,22 @@ pub fn table(inspections: &[Inspection], look: Look) -> String {
                     .judgement
                     .findings
                     .iter()
-                    .find(|f| f.severity == Severity::Error)
+                    .find(|f| f.severity == Severity::Error && !f.known())
                     .map_or("-", |f| f.rule.as_str());
+                let known = |severity| {
+                    let findings = judged.judgement.findings.iter();
+                    findings
+                        .filter(|f| f.severity == severity && f.known())
+                        .count()
+                };
+                let cell = |n: usize, known: usize| match known {
+                    0 => n.to_string(),
+                    known => format!("{n} ({known} known)"),
+                };
                 table.add_row([
                     name,
-                    counts.errors.to_string(),
-                    counts.warnings.to_string(),
+                    cell(counts.errors, known(Severity::Error)),
+                    cell(counts.warnings, known(Severity::Warning)),
                     first.to_owned(),
                 ]);
             }
