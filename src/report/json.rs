@@ -100,7 +100,11 @@ pub fn render_lines(inspections: &[Inspection]) -> serde_json::Result<String> {
         .collect()
 }
 
-/// The JSON Schema of [`Report`].
+/// The JSON Schema of [`Report`], as it is written: what is left out when it is empty is not required.
 pub fn schema() -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&schemars::schema_for!(Report<'static>)).map(|t| t + "\n")
+    let settings = schemars::generate::SchemaSettings::default().for_serialize();
+    let schema = settings
+        .into_generator()
+        .into_root_schema_for::<Report<'static>>();
+    serde_json::to_string_pretty(&schema).map(|t| t + "\n")
 }

@@ -71,3 +71,68 @@ fn only(loaded: &Loaded) -> Result<PathBuf, Failure> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::accel::Choice;
+    use clap::{CommandFactory, FromArgMatches, Parser};
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        boot: BootArgs,
+    }
+
+    const CONFIG: &str = "profile: login\nimages: [only.wic]\nboot: {memory: 2048, smp: 3, timeout: 90, quiet-after: 2.5, accel: tcg, \
+                          qemu: tools/qemu, ovmf-code: fw/code.fd, secure-boot: true}\n";
+
+    fn parsed(dir: &Path, config: &str, arguments: &[&str]) -> Result<BootArgs, Failure> {
+        let file = dir.join("c.yaml");
+        std::fs::write(&file, config).unwrap();
+        std::fs::write(dir.join("only.wic"), "").unwrap();
+        let all = ["boot", "--config", file.to_str().unwrap()];
+        let matches = Alone::command()
+            .try_get_matches_from([&all, arguments].concat())
+            .unwrap();
+        let args = Alone::from_arg_matches(&matches).unwrap().boot;
+        configured(args, Some(&matches))
+    }
+
+    #[test]
+    fn the_configuration_fills_in_what_the_command_line_does_not_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = parsed(dir.path(), CONFIG, &[]).unwrap();
+        assert_eq!((args.memory, args.smp, args.secure_boot), (2048, 3, true));
+        assert_eq!(args.timeout, Duration::from_secs(90));
+        assert_eq!(args.quiet_after, Duration::from_millis(2500));
+        assert_eq!(args.accel, Choice::Tcg);
+        assert_eq!(args.profile, "login");
+        assert_eq!(args.qemu, Some(dir.path().join("tools/qemu")));
+        assert_eq!(args.ovmf_code, Some(dir.path().join("fw/code.fd")));
+        assert_eq!(args.image, Some(dir.path().join("only.wic")));
+    }
+
+    #[test]
+    fn options_win_even_with_the_default_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = ["--memory=1024", "--accel=auto", "--timeout=600", "x.wic"];
+        let args = parsed(dir.path(), CONFIG, &options).unwrap();
+        assert_eq!(args.memory, 1024);
+        assert_eq!(args.accel, Choice::Auto);
+        assert_eq!(args.timeout, Duration::from_secs(600));
+        assert_eq!(args.image, Some(PathBuf::from("x.wic")));
+    }
+
+    #[test]
+    fn a_start_script_keeps_its_machine_and_two_images_are_one_too_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = parsed(dir.path(), CONFIG, &["--run-script=run-x-vm"]).unwrap();
+        assert_eq!(args.image, None);
+        assert_eq!(args.memory, crate::boot::setup::DEFAULT_MEMORY);
+        assert_eq!(args.timeout, Duration::from_secs(90));
+        std::fs::write(dir.path().join("b.wic"), "").unwrap();
+        let told = parsed(dir.path(), "images: ['*.wic']\n", &[]).unwrap_err();
+        assert!(told.to_string().ends_with("are 2: name one"), "{told}");
+    }
+}
