@@ -63,12 +63,25 @@ fn questions(plan: &Plan) -> Vec<String> {
              ConditionTimestampMonotonic,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,NRestarts,\
              FragmentPath,DropInPaths,Requires,Wants,BindsTo,After"
         ),
+        owners(&plan.device),
         format!(
             "systemctl --no-pager show {device} -p LoadState,ActiveState,ActiveEnterTimestampMonotonic"
         ),
         "systemctl --no-pager show -p UserspaceTimestampMonotonic,FinishTimestampMonotonic"
             .to_owned(),
     ]
+}
+
+/// Begins the question who has the shell device open.
+pub const OWNERS: &str = "ls -l /proc/[0-9]*/fd";
+
+/// One line a process: its number and its name.
+fn owners(device: &str) -> String {
+    let path = format!("/dev/{}", device.replace(['\'', '"', '\\'], ""));
+    format!(
+        "{OWNERS} 2>/dev/null | awk '/^[/]proc[/]/ {{ p = $1 }} $NF == \"{path}\" {{ print p }}' | sort -u |
+         while IFS=/ read -r _ _ p _; do echo \"$p $(cat /proc/$p/comm 2>/dev/null)\"; done"
+    )
 }
 
 fn quoted(name: &str) -> String {

@@ -6,8 +6,13 @@ use super::patterns::{Weight, scan};
 use super::unit_outcome::{UnitNames, outcome};
 use super::verdict::{Blame, Confidence, Evidence, Verdict};
 use super::{Case, advice, explain, unit::RACE};
-use crate::boot::timeline::{Event, Source};
+use crate::boot::interview::OWNERS;
+use crate::boot::timeline::{Event, Observation, Source};
+use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
+
+/// The rule that finds such a login program offline.
+const LOGIN: &str = "getty-owns-shell-device";
 
 /// Verdict over a boot whose shell answered.
 pub fn verdict(case: &Case<'_>) -> Verdict {
@@ -52,24 +57,62 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
         verdict.foreseen_by.push(race.rule.clone());
         verdict.fix = race.fix.clone();
     }
+    if let Some((login, answer)) = login_on_device(case) {
+        // Which of the two gets a line is chance.
+        verdict.racy = true;
+        let cause = format!(
+            "{login} has /dev/{} open beside the shell: the two take each other's input",
+            case.names.profile.device
+        );
+        let found = Candidate::new(Stage::Shell, Cp::GettyMasking, LOGIN, cause).because([answer]);
+        adopt(&mut verdict, case, found);
+    }
     if let Some(trouble) = trouble(case) {
         verdict.unhealthy = Some(trouble.cause.clone());
-        if verdict.cause_id.is_none() {
-            verdict.critical_point = trouble.critical_point;
-            verdict.fix = advice::fix(&trouble.cause_id, case.predicted);
-            verdict.foreseen_by = case
-                .predicted
-                .iter()
-                .filter(|p| p.rule == trouble.cause_id)
-                .map(|p| p.rule.clone())
-                .collect();
-            verdict.cause_id = Some(trouble.cause_id);
-            verdict.cause = Some(trouble.cause);
-            verdict.blame = trouble.blame;
-        }
-        verdict.evidence.extend(trouble.evidence);
+        adopt(&mut verdict, case, trouble);
     }
     verdict
+}
+
+/// Takes a cause over when there is none yet, and its evidence in any case.
+fn adopt(verdict: &mut Verdict, case: &Case<'_>, found: Candidate) {
+    if verdict.cause_id.is_none() {
+        verdict.critical_point = found.critical_point;
+        verdict.fix = advice::fix(&found.cause_id, case.predicted);
+        verdict.foreseen_by = case
+            .predicted
+            .iter()
+            .filter(|p| p.rule == found.cause_id)
+            .map(|p| p.rule.clone())
+            .collect();
+        verdict.cause_id = Some(found.cause_id);
+        verdict.cause = Some(found.cause);
+        verdict.blame = found.blame;
+    }
+    verdict.evidence.extend(found.evidence);
+}
+
+/// A login program that has the shell device open, as the guest itself says.
+fn login_on_device(case: &Case<'_>) -> Option<(String, Evidence)> {
+    let (observation, owners) = last_answer(case, OWNERS)?;
+    let login = owners.lines().find_map(|line| {
+        let (pid, name) = line.split_once(' ')?;
+        let name = name.trim();
+        let is_login = name.ends_with("getty") || matches!(name, "login" | "sulogin");
+        is_login.then(|| format!("{name} (process {pid})"))
+    })?;
+    let words = format!("open by {}", owners.replace('\n', ", "));
+    let evidence = evidence_of(observation, words);
+    Some((login, evidence))
+}
+
+fn last_answer<'a>(case: &Case<'a>, part: &str) -> Option<(&'a Observation, String)> {
+    case.timeline.iter().rev().find_map(|o| match &o.event {
+        Event::ShellAnswered {
+            command, output, ..
+        } if command.contains(part) => Some((o, output.trim().to_owned())),
+        _ => None,
+    })
 }
 
 fn answered(case: &Case<'_>) -> Vec<Evidence> {
@@ -126,14 +169,7 @@ fn trouble(case: &Case<'_>) -> Option<Candidate> {
 
 /// What `systemctl is-system-running` and `--failed` answered last.
 fn state_of_the_system(case: &Case<'_>) -> Option<Candidate> {
-    let last = |part: &str| {
-        case.timeline.iter().rev().find_map(|o| match &o.event {
-            Event::ShellAnswered {
-                command, output, ..
-            } if command.contains(part) => Some((o, output.trim().to_owned())),
-            _ => None,
-        })
-    };
+    let last = |part: &str| last_answer(case, part);
     let (observation, state) = last("is-system-running")?;
     if !matches!(state.as_str(), "degraded" | "maintenance" | "stopping") {
         return None;

@@ -65,7 +65,18 @@ pub fn candidate(case: &Case<'_>) -> Option<Candidate> {
         Event::ShellBroken { got, .. } => Some((o, got)),
         _ => None,
     })?;
+    let answered = case
+        .timeline
+        .iter()
+        .any(|o| matches!(o.event, Event::ShellAnswered { .. }));
     let (point, id, cause, specific) = match intruder(got) {
+        // It was raw at first: only another program that opened the terminal can have changed that.
+        Some((_, "shell-not-raw", _)) if answered => (
+            Cp::GettyMasking,
+            "getty-owns-shell-device",
+            "the terminal was reset after the shell had answered: another program, a getty most likely, opened the device",
+            8,
+        ),
         Some((point, id, cause)) => (point, id, cause, 8),
         None => (
             Cp::StdioRedirect,

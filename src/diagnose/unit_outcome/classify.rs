@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 pub(super) struct Rules {
     skipped: Regex,
+    skipped_newer: Regex,
     skipped_old: Regex,
     assertion: Regex,
     exec_reason: Regex,
@@ -22,6 +23,9 @@ static RULES: LazyLock<Option<Rules>> = LazyLock::new(|| {
     Some(Rules {
         skipped: re(
             r"was skipped because (?:of an unmet condition check|no trigger condition checks were met|all trigger condition checks failed)(?: \((\S+?)\))?",
+        )?,
+        skipped_newer: re(
+            r" skipped, (?:no trigger condition checks were met|unmet condition check (\w+=.+?)\.?$)",
         )?,
         skipped_old: re(r"^(?:systemd\[1\]: )?Condition check resulted in (.+) being skipped")?,
         assertion: re(
@@ -73,7 +77,8 @@ impl Rules {
         exec_reason: &str,
         failed_device: Option<&str>,
     ) -> Option<Outcome> {
-        if let Some(c) = self.skipped.captures(text) {
+        let skipped = self.skipped.captures(text);
+        if let Some(c) = skipped.or_else(|| self.skipped_newer.captures(text)) {
             return Some(Outcome::Skipped {
                 condition: group(&c).unwrap_or_default(),
             });

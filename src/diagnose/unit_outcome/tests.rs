@@ -32,7 +32,22 @@ fn skipped_in_old_and_new_words() {
         of(&[
             "systemd[1]: lab-shell.service - Lab test shell was skipped because of an unmet condition check (ConditionPathExists=/dev/hvc0)."
         ]),
+        Outcome::Skipped {
+            condition: condition.clone()
+        }
+    );
+    // systemd 257
+    assert_eq!(
+        of(&[
+            "systemd[1]: lab-shell.service - Lab test shell skipped, unmet condition check ConditionPathExists=/dev/hvc0"
+        ]),
         Outcome::Skipped { condition }
+    );
+    assert_eq!(
+        of(&["lab-shell.service - Lab test shell skipped, no trigger condition checks were met."]),
+        Outcome::Skipped {
+            condition: String::new()
+        }
     );
     assert_eq!(
         of(&["systemd[1]: Condition check resulted in Lab test shell being skipped."]),
