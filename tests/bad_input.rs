@@ -63,7 +63,7 @@ fn things_that_are_no_image() {
     );
     let sub = dir.path().join("directory");
     fs::create_dir(&sub).unwrap();
-    refused(&sub, "no *.wic file");
+    refused(&sub, "no disk image (*.wic, *.img, *.raw)");
 }
 
 #[test]
