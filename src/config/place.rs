@@ -80,11 +80,11 @@ impl<'de> DeserializeSeed<'de> for KeyIs<'_> {
     type Value = bool;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, key: D) -> Result<bool, D::Error> {
-        key.deserialize_str(self)
+        key.deserialize_any(self)
     }
 }
 
-impl Visitor<'_> for KeyIs<'_> {
+impl<'de> Visitor<'de> for KeyIs<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,6 +97,37 @@ impl Visitor<'_> for KeyIs<'_> {
             return Err(E::custom("here"));
         }
         Ok(found)
+    }
+
+    // Any other key is not the one.
+    fn visit_bool<E: Error>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(false)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(false)
     }
 }
 
@@ -116,6 +147,8 @@ mod tests {
         let second = [key("list"), Step::Item(1), key("a")];
         assert_eq!(place(text, &second), Some((7, 8)));
         assert_eq!(place(text, &[key("list"), Step::Item(1)]), Some((7, 5)));
+        let odd = "? [a, b]\n: c\n1: x\n2.5: y\ntrue: z\nnull: z\n? {a: b}\n: c\nboot: 1\n";
+        assert_eq!(place(odd, &[key("boot")]), Some((9, 7)));
         let empty = [key("list"), Step::Item(1), name("c")];
         assert_eq!(place(text, &empty), Some((8, 5)));
     }

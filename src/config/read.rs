@@ -119,12 +119,16 @@ impl Reader<'_> {
                         self.wrong(&[key("severities")], "every key must be a rule id");
                         continue;
                     };
+                    let at = [key("severities"), key(rule)];
+                    if !level.is_string() {
+                        self.wrong(&at, "a severity must be error, warning, pedantic or off");
+                        continue;
+                    }
                     match serde_yaml::from_value(level) {
                         Ok(level) => {
                             config.severities.insert(rule.to_owned(), level);
                         }
                         Err(e) => {
-                            let at = [key("severities"), key(rule)];
                             self.wrong(&at, with_hint(&e.to_string()));
                         }
                     }
