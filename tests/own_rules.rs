@@ -47,6 +47,14 @@ fn the_documented_rule_finds_its_defect_in_a_real_image() {
         "`quiet` is on the kernel command line: the lab needs the kernel's messages"
     );
     assert_eq!(finding["location"]["partition"], "p1");
+    let (_, sarif, _) = team.run(&["inspect", "-f", "sarif", "a.wic"]);
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let described = sarif["runs"][0]["tool"]["driver"]["rules"].as_array();
+    let described = described.unwrap().iter();
+    assert_eq!(
+        described.filter(|r| r["id"] == "team-quiet-boot").count(),
+        1
+    );
     // Without the configuration the image is healthy; with --rules it is not.
     assert_eq!(team.run(&["inspect", "--no-config", "a.wic"]).0, 0);
     let arguments = ["inspect", "--no-config", "--rules", "ci/rules"];

@@ -7,6 +7,7 @@ use crate::checks::fingerprint::fingerprint;
 use crate::checks::run::Finding;
 use crate::rules::{Severity, builtin};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn level(severity: Severity) -> &'static str {
     match severity {
@@ -90,9 +91,33 @@ fn uri(path: &str) -> String {
     }
 }
 
+/// Rules of a team, as far as their findings tell of them.
+fn own(inspections: &[Inspection]) -> Vec<Value> {
+    let builtin = builtin::rules();
+    let mut seen: BTreeSet<&str> = builtin.iter().map(|r| r.id.as_str()).collect();
+    inspections
+        .iter()
+        .filter_map(|i| i.outcome.as_ref().ok())
+        .flat_map(|j| {
+            let silent = j.judgement.suppressed.iter().map(|s| &s.finding);
+            j.judgement.findings.iter().chain(silent)
+        })
+        .filter(|f| seen.insert(f.rule.as_str()))
+        .map(|f| {
+            json!({
+                "id": f.rule,
+                "shortDescription": { "text": safe(&f.message) },
+                "help": { "text": format!("In the image: {}\n\nIn ISAR: {}", safe(&f.fix), safe(&f.fix_isar)) },
+                "defaultConfiguration": { "level": level(f.severity) },
+                "properties": { "stage": f.stage, "criticalPoint": f.critical_point },
+            })
+        })
+        .collect()
+}
+
 /// One run over all images.
 pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
-    let rules: Vec<Value> = builtin::rules()
+    let mut rules: Vec<Value> = builtin::rules()
         .iter()
         .map(|rule| {
             json!({
@@ -108,6 +133,7 @@ pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
             })
         })
         .collect();
+    rules.extend(own(inspections));
     let mut results = Vec::new();
     let mut troubles = Vec::new();
     for inspection in inspections {
