@@ -194,6 +194,10 @@ const EXPLAINS: &[(&str, &[&str])] = &[
             "backdoor-wants-link-dangling",
             "backdoor-not-enabled",
             "ordering-cycle",
+            // Silence alone does not tell a unit that was skipped from one that was never enqueued.
+            "condition-path-never-exists",
+            "condition-never-true",
+            "backdoor-device-not-pulled-in",
         ],
     ),
     (
