@@ -5,7 +5,7 @@ mod context;
 mod finding;
 mod machine;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod violation;
 
 pub mod baseline;

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod config;
+pub mod diff;
 pub mod dmesg;
 pub mod host;
 pub mod inspect;
@@ -37,6 +38,8 @@ enum Command {
     Inspect(Box<inspect::InspectArgs>),
     /// Boot an image and say where it stopped
     Boot(Box<boot::BootArgs>),
+    /// Say what changed between a working and a failing image
+    Diff(Box<diff::DiffArgs>),
     /// List the rules, or check rule files
     Rules(rules::RulesArgs),
     /// Explain a rule: why, what you will see, how to fix it
@@ -65,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => return replay::run(&args),
         Command::Host(args) => return host::run(&args),
         Command::Inspect(args) => inspect::execute(&args),
+        Command::Diff(args) => diff::execute(&args),
         Command::Log(args) => log::execute(&args),
         Command::Dmesg(args) => dmesg::execute(&args),
         Command::Config(args) => config::execute(&args),

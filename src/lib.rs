@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod critical_point;
 pub mod diagnose;
+pub mod diff;
 pub mod inspect;
 pub mod profile;
 pub mod report;

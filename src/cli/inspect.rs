@@ -142,7 +142,7 @@ fn report_errors(inspections: &[Inspection], human: bool) {
 
 /// The first part of the chain that is there and cannot be read: what hangs on it was not judged, so the image is
 /// neither healthy nor merely full of findings.
-fn unread(facts: &Facts) -> Option<&Error> {
+pub(super) fn unread(facts: &Facts) -> Option<&Error> {
     let damaged = facts.rootfs.known().and_then(|r| r.damage.as_ref());
     facts
         .disk

@@ -144,6 +144,11 @@ fn confidence(confidence: Confidence) -> &'static str {
 /// Rule texts are wrapped in their files; lines are joined and wrapped again for the terminal.
 fn wrapped(text: &str, look: Look, label: &str) -> String {
     let width = usize::from(look.width).saturating_sub(10 + label.len());
+    wrapped_lines(text, width).join("\n")
+}
+
+/// Text made safe, its lines joined and broken anew at a width.
+pub fn wrapped_lines(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in safe(&text.replace('\n', " ")).split_whitespace() {
         let last = lines.len() - 1;
@@ -157,5 +162,5 @@ fn wrapped(text: &str, look: Look, label: &str) -> String {
             lines[last].push_str(word);
         }
     }
-    lines.join("\n")
+    lines
 }

@@ -7,7 +7,7 @@ use super::summary;
 use std::fmt::Write as _;
 
 /// Guest text as Markdown: what would be markup is escaped.
-fn text(raw: &str) -> String {
+pub(super) fn text(raw: &str) -> String {
     let mut out = String::new();
     for c in safe(raw).chars() {
         if "\\`*_{}[]<>()#+!|~".contains(c) {
@@ -19,7 +19,7 @@ fn text(raw: &str) -> String {
 }
 
 /// A code span that holds any text.
-fn code(raw: &str) -> String {
+pub(super) fn code(raw: &str) -> String {
     format!("`{}`", safe(raw).replace('`', "'"))
 }
 
