@@ -37,6 +37,9 @@ docs: ## write docs/rules from rules/
 	rm -f docs/rules/*.md
 	cargo run --quiet -- rules --write-docs docs/rules
 
+deb: ## a Debian package in target/deb, for `apt install ./…`
+	@scripts/deb
+
 bench: setup ## speed and memory, with figures
 	cargo build --release
 	scripts/bench --doctor $(DOCTOR)
@@ -49,4 +52,4 @@ clean: ## remove everything that was built, the images too
 	cargo clean
 	rm -rf target
 
-.PHONY: help setup demo test test-full lint deny docs bench score clean
+.PHONY: help setup demo test test-full lint deny docs deb bench score clean

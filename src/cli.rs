@@ -4,6 +4,7 @@ pub mod boot;
 pub mod config;
 pub mod diff;
 pub mod dmesg;
+pub mod generate;
 pub mod host;
 pub mod inspect;
 pub mod log;
@@ -54,6 +55,10 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Tell whether this host can boot images, and how fast
     Host(host::HostArgs),
+    /// Print a completion script for a shell
+    Completions(generate::CompletionsArgs),
+    /// Print the man page, or write all of them into a directory
+    Man(generate::ManArgs),
 }
 
 /// Parses the arguments, runs the subcommand, and gives the exit code.
@@ -71,6 +76,8 @@ pub fn run() -> ExitCode {
         Command::Diff(args) => diff::execute(&args),
         Command::Log(args) => log::execute(&args),
         Command::Dmesg(args) => dmesg::execute(&args),
+        Command::Completions(args) => generate::completions(&args, Cli::command()),
+        Command::Man(args) => generate::man(&args, Cli::command()),
         Command::Config(args) => config::execute(&args),
         Command::Rules(args) => rules::list(&args),
         Command::Explain(args) => rules::explain(&args),
