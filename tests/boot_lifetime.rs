@@ -1,4 +1,5 @@
 //! Nothing survives the doctor: whatever ends it and whenever, QEMU is gone and the private directory is removed.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::Path;
