@@ -104,8 +104,9 @@ fn page(rule: &Rule, points: &[Row]) -> String {
 fn silence(out: &mut String, rule: &Rule) {
     let _ = writeln!(
         out,
-        "\n## Silence it\n\n```console\n$ isar-doctor inspect --ignore {} image.wic\n```",
-        rule.id
+        "\n## Silence it\n\nFor one run: `isar-doctor inspect --ignore {id} image.wic`. For good, in `.isar-doctor.yaml` \
+         ([configuration](../configuration.md)):\n\n```yaml\nsuppressions:\n  - rule: {id}\n    reason: why it is accepted\n```",
+        id = rule.id
     );
 }
 
