@@ -56,6 +56,16 @@ const EXPLAINS: &[(&str, &[&str])] = &[
             "loader-entry-kernel-missing",
         ],
     ),
+    // systemd-boot leaves out entries whose kernel is not there; what remains is its own menu.
+    (
+        "loader-menu-waits",
+        &[
+            "esp-filesystem-corrupt",
+            "loader-entries-missing",
+            "loader-entry-kernel-missing",
+            "loader-menu-waits",
+        ],
+    ),
     (
         "grub-file-missing",
         &[
