@@ -24,6 +24,7 @@ test: setup lint deny ## what CI runs: format, lints, dependencies, unit tests, 
 	cargo test
 
 test-full: setup lint deny ## and all slow boots
+	@scripts/setup-browser
 	cargo test -- --include-ignored
 
 lint: ## format and clippy

@@ -15,6 +15,7 @@ pub mod format;
 pub mod github;
 pub mod gitlab;
 pub mod host;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;
@@ -27,6 +28,7 @@ pub mod sarif;
 pub mod style;
 pub mod summary;
 pub mod suppressions;
+pub mod svg;
 
 use crate::checks::run::Judgement;
 use crate::inspect::error::Error;

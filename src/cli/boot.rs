@@ -2,6 +2,7 @@
 
 mod defaults;
 pub mod judge;
+pub mod pages;
 mod prove;
 mod repeat;
 mod stress;
@@ -109,6 +110,9 @@ pub struct BootArgs {
     /// Write the result to a file
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Pages
+    #[command(flatten)]
+    pub pages: pages::Pages,
     /// Show no progress
     #[arg(long, short)]
     pub quiet: bool,
@@ -176,6 +180,7 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
     if args.prove && prove::worthwhile(&judged) {
         prove::prove(args, &image, &inspected, &mut judged);
     }
+    args.pages.write(&judged)?;
     judged.print(args.format, args.trace, args.output.as_deref())?;
     Ok(judged.exit_code(args.expect.as_ref()))
 }

@@ -49,6 +49,9 @@ pub struct InspectArgs {
     /// Write another format to a file as well; may be repeated
     #[arg(long, value_name = "FORMAT=FILE", value_parser = super::output::parse_output)]
     output_format: Vec<Output>,
+    /// Write a self-contained HTML page as well; the same as `--output-format html=FILE`
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Lowest severity that makes the exit code 1 [default: error]
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
@@ -102,7 +105,11 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.baseline {
         baseline::compare(file, &policy, &mut inspections)?;
     }
-    for output in &args.output_format {
+    let page = args.html.clone().map(|file| Output {
+        format: Format::Html,
+        file,
+    });
+    for output in args.output_format.iter().chain(&page) {
         let text = render(output.format, &inspections, Look::plain(), args.quiet)
             .map_err(Failure::internal)?;
         write_out(Some(&output.file), &text)?;

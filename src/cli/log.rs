@@ -2,6 +2,7 @@
 
 use super::boot::Format;
 use super::boot::judge::{self, Judged};
+use super::boot::pages::Pages;
 use super::output::{Failure, complain, write_out};
 use crate::boot::expect::Expectation;
 use crate::boot::names::Names;
@@ -45,6 +46,9 @@ pub struct LogArgs {
     /// Profile: names of unit, script and device, and what success means
     #[arg(long, value_name = "NAME|FILE", default_value = "nixos-test")]
     profile: String,
+    /// Pages
+    #[command(flatten)]
+    pages: Pages,
     /// Also tell what became of this unit; may be repeated
     #[arg(long, value_name = "UNIT")]
     unit: Vec<String>,
@@ -204,6 +208,10 @@ fn print(judged: &[(Option<String>, Judged)], args: &LogArgs) -> Result<(), Fail
     };
     let all = args.format == Format::Human && args.output.is_none();
     let one = judged.iter().find(failed).or(judged.first());
+    if let Some((_, one)) = one {
+        let wrong = |e: crate::boot::trouble::BootError| Failure::usage(e.to_string());
+        args.pages.write(one).map_err(wrong)?;
+    }
     for (name, one) in judged.iter().filter(|_| all).chain(one.filter(|_| !all)) {
         if let Some(name) = name
             && judged.len() > 1

@@ -2,6 +2,7 @@
 
 use super::boot::Format;
 use super::boot::judge::{self, Judged};
+use super::boot::pages::Pages;
 use crate::boot::expect::Expectation;
 use crate::boot::record;
 use crate::boot::trouble::BootError;
@@ -20,6 +21,9 @@ pub struct ReplayArgs {
     /// Wanted outcome, as for `boot`
     #[arg(long, value_name = "STAGE,POINT")]
     pub expect: Option<Expectation>,
+    /// Pages
+    #[command(flatten)]
+    pub pages: Pages,
     /// Also tell what became of this unit; may be repeated
     #[arg(long, value_name = "UNIT")]
     pub unit: Vec<String>,
@@ -44,6 +48,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode, BootError> {
         record::read(&args.dir).map_err(|error| BootError::Usage(error.to_string()))?;
     outcome.names.ask(&args.unit, None);
     let judged = Judged::new(outcome, predicted);
+    args.pages.write(&judged)?;
     judged.print(args.format, args.trace, args.output.as_deref())?;
     Ok(judged.exit_code(args.expect.as_ref()))
 }

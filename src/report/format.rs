@@ -2,7 +2,7 @@
 
 use super::style::Look;
 use super::{
-    Inspection, github, gitlab, human, json, junit, markdown, sarif, summary, suppressions,
+    Inspection, github, gitlab, html, human, json, junit, markdown, sarif, summary, suppressions,
 };
 
 /// Formats of `inspect`.
@@ -24,6 +24,8 @@ pub enum Format {
     Github,
     /// Markdown, for a merge-request comment.
     Markdown,
+    /// One self-contained page.
+    Html,
 }
 
 /// Renders all images in one format.
@@ -53,5 +55,6 @@ pub fn render(
         Format::Gitlab => gitlab::render(inspections)?,
         Format::Github => github::render(inspections),
         Format::Markdown => markdown::render(inspections),
+        Format::Html => html::inspect(inspections),
     })
 }
