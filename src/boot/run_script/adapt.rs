@@ -50,16 +50,17 @@ pub fn adapt(expanded: &Expanded, wishes: &Wishes<'_>) -> Result<Launch, BootErr
         argv = without_kvm(&argv);
         added.push("emulation (TCG) in place of KVM: -accel tcg, -cpu max".to_owned());
     }
-    if wishes.switch.is_none() {
-        replace_networks(&mut argv, expanded, wishes.exact, &mut added)?;
-    }
-    let options = parse(&argv);
-    let all = disks(&options);
+    let all = disks(&parse(&argv));
     let disk = boot_disk(&all).ok_or_else(|| {
         BootError::Usage("the start script gives QEMU no disk to boot from".to_owned())
     })?;
     let image = disk.file.clone();
+    // What the script does wrong is said before what the host lacks.
     protect(disk, expanded, wishes, &mut argv, &mut added)?;
+    if wishes.switch.is_none() {
+        replace_networks(&mut argv, expanded, wishes.exact, &mut added)?;
+    }
+    let options = parse(&argv);
     let serial = serial_ends(&options, wishes, &mut argv, &mut added);
     if !wishes.exact {
         name_the_port(&mut argv, &mut added);
