@@ -25,6 +25,7 @@ test: setup lint deny ## what CI runs: format, lints, dependencies, unit tests, 
 
 test-full: setup lint deny ## and all slow boots
 	@scripts/setup-browser
+	@scripts/setup-validators
 	cargo test -- --include-ignored
 
 lint: ## format and clippy

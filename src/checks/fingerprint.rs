@@ -23,8 +23,21 @@ pub fn fingerprint(finding: &Finding) -> String {
         .and_then(|s| s.text.lines().nth((s.line - s.first_line) as usize))
         .map(str::trim)
         .unwrap_or_default();
-    let stable = format!("{}\0{}\0{}", finding.rule, stable(path), stable(line));
-    Sha256::digest(stable.as_bytes())
+    digest(&format!(
+        "{}\0{}\0{}",
+        finding.rule,
+        stable(path),
+        stable(line)
+    ))
+}
+
+/// The same for reports that put many images into one list and take equal fingerprints for one finding.
+pub fn in_image(image: &str, fingerprint: &str) -> String {
+    digest(&format!("{image}\0{fingerprint}"))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
         .iter()
         .take(16)
         .map(|b| format!("{b:02x}"))

@@ -2,7 +2,7 @@
 
 use super::Inspection;
 use super::safe::safe;
-use crate::checks::fingerprint::fingerprint;
+use crate::checks::fingerprint::{fingerprint, in_image};
 use crate::rules::Severity;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
                     issues.push(json!({
                         "description": safe(&format!("{} ({})", finding.message, finding.location)),
                         "check_name": finding.rule,
-                        "fingerprint": fingerprint(finding),
+                        "fingerprint": in_image(&inspection.path, &fingerprint(finding)),
                         "severity": severity,
                         "location": { "path": safe(&inspection.path), "lines": { "begin": finding.location.line.unwrap_or(1) } },
                     }));
@@ -30,7 +30,7 @@ pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
             Err(error) => issues.push(json!({
                 "description": safe(&error.to_string()),
                 "check_name": "unreadable-image",
-                "fingerprint": "unreadable-image",
+                "fingerprint": in_image(&inspection.path, "unreadable-image"),
                 "severity": "blocker",
                 "location": { "path": safe(&inspection.path), "lines": { "begin": 1 } },
             })),
