@@ -213,17 +213,22 @@ fn a_silent_guest_is_seen_up_to_its_script() {
             report["stages"]
         );
     }
-    let silent = report["timeline"]
+    for (stage, state) in report["stages"].as_object().unwrap() {
+        let evidence = state["evidence"].as_str().unwrap_or_default();
+        assert!(!evidence.starts_with("console:"), "{stage}: {evidence}");
+    }
+    // The firmware has its lines, and the backdoor's script says one on ttyS0, which the test driver leads to null.
+    let said: Vec<&str> = report["timeline"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|o| o["source"] == "serial")
-        .all(|o| {
-            let line = o["text"].as_str().unwrap_or_default();
-            line.contains("BdsDxe") || line.trim().is_empty()
-        });
-    assert!(
-        silent,
-        "the kernel or systemd printed something: this guest is not silent"
-    );
+        .filter_map(|o| o["text"].as_str())
+        .filter(|line| !line.contains("BdsDxe") && !line.contains("backdoor: "))
+        .filter(|line| {
+            line.split_once(": ")
+                .is_none_or(|(_, text)| !text.trim().is_empty())
+        })
+        .collect();
+    assert!(said.is_empty(), "the guest is not silent: {said:?}");
 }
