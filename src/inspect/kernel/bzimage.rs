@@ -110,7 +110,7 @@ fn sum_is_right(part: &Part<'_>, head: &[u8], len: u64) -> Result<bool> {
         signed_fields.push(optional + directories + 32..optional + directories + 40);
     }
     let mut sum = crc32fast::Hasher::new();
-    let mut buf = vec![0; 1 << 20];
+    let mut buf = vec![0; 128 << 10];
     let mut at = 0;
     while at < len {
         let want = (len - at).min(buf.len() as u64) as usize;
