@@ -11,8 +11,10 @@ pub struct Jobs {
     heard: bool,
 }
 
-const BEGIN: &[&str] = &["Expecting device ", "Starting ", "Mounting "];
-const END: &[&str] = &[
+/// Begins the message of a job that began.
+pub const BEGIN: &[&str] = &["Expecting device ", "Starting ", "Mounting "];
+/// Begins the message of a job that ended.
+pub const END: &[&str] = &[
     "Found device ",
     "Timed out waiting for device ",
     "Started ",

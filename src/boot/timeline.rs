@@ -34,6 +34,25 @@ pub enum Source {
     Guest,
 }
 
+impl Source {
+    /// Its id as in JSON.
+    pub fn id(self) -> &'static str {
+        match self {
+            Source::Doctor => "doctor",
+            Source::Qemu => "qemu",
+            Source::Qmp => "qmp",
+            Source::Serial => "serial",
+            Source::Shell => "shell",
+            Source::Virtio => "virtio",
+            Source::Disk => "disk",
+            Source::KernelLog => "kernel-log",
+            Source::Journal => "journal",
+            Source::Idle => "idle",
+            Source::Guest => "guest",
+        }
+    }
+}
+
 /// What was seen. Text is raw guest text: escape before printing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

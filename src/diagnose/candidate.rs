@@ -4,7 +4,7 @@ use super::patterns::{Hit, Weight};
 use super::verdict::{Blame, Confidence, Evidence};
 use super::{Case, Predicted};
 use crate::boot::stages::Stages;
-use crate::boot::timeline::{Observation, Source};
+use crate::boot::timeline::Observation;
 use crate::critical_point::CriticalPoint;
 use crate::stage::Stage;
 
@@ -135,7 +135,7 @@ pub fn stands(hit: &Hit, stages: &Stages) -> bool {
 pub fn evidence_of_hit(hit: &Hit) -> Evidence {
     Evidence {
         t: Some(hit.t),
-        source: source_id(hit.source).to_owned(),
+        source: hit.source.id().to_owned(),
         text: hit.text.clone(),
     }
 }
@@ -156,7 +156,7 @@ pub fn evidence_of_prediction(predicted: &Predicted) -> Evidence {
 pub fn evidence_of(observation: &Observation, text: impl Into<String>) -> Evidence {
     Evidence {
         t: Some(observation.t),
-        source: source_id(observation.source).to_owned(),
+        source: observation.source.id().to_owned(),
         text: text.into(),
     }
 }
@@ -181,22 +181,5 @@ pub fn last_sign_of_life(case: &Case<'_>, missing: Stage) -> Evidence {
         t,
         source: "doctor".into(),
         text,
-    }
-}
-
-/// The source's id as in JSON.
-pub fn source_id(source: Source) -> &'static str {
-    match source {
-        Source::Doctor => "doctor",
-        Source::Qemu => "qemu",
-        Source::Qmp => "qmp",
-        Source::Serial => "serial",
-        Source::Shell => "shell",
-        Source::Virtio => "virtio",
-        Source::Disk => "disk",
-        Source::KernelLog => "kernel-log",
-        Source::Journal => "journal",
-        Source::Idle => "idle",
-        Source::Guest => "guest",
     }
 }

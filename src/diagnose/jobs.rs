@@ -1,6 +1,7 @@
 //! Start jobs that began and did not end: what everything else waits for.
 
 use super::words;
+use crate::boot::jobs::{BEGIN, END};
 use crate::boot::timeline::Observation;
 
 /// A start job that was still running when the watching ended.
@@ -12,17 +13,6 @@ pub struct Pending {
     pub index: usize,
 }
 
-const BEGIN: &[&str] = &["Expecting device ", "Starting ", "Mounting "];
-const END: &[&str] = &[
-    "Found device ",
-    "Timed out waiting for device ",
-    "Started ",
-    "Finished ",
-    "Failed to start ",
-    "Mounted ",
-    "Failed to mount ",
-    "Dependency failed for ",
-];
 const RUNNING: &str = "A start job is running for ";
 /// Jobs kept; a boot has a few hundred.
 const CAP: usize = 4096;

@@ -1,6 +1,5 @@
 //! A boot's result for people: the verdict first, then how far it came, then what to change.
 
-use super::boot_progress::source_name;
 use super::safe::safe;
 use crate::boot::outcome::{Ended, Outcome};
 use crate::diagnose::verdict::{Blame, Confidence, Verdict};
@@ -301,7 +300,7 @@ pub fn write_timeline(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
             out,
             "{:9.3}  {:<10}  {}",
             seen.t,
-            source_name(seen.source),
+            seen.source.id(),
             safe(&seen.event.text())
         )?;
     }

@@ -1,6 +1,5 @@
 //! The JSON form of a boot's result: a contract of its own, apart from the types inside.
 
-use super::boot_progress::source_name;
 use crate::boot::outcome::{Ended, HostFacts, Outcome};
 use crate::boot::timeline::{Event, Observation};
 use crate::critical_point::CriticalPoint;
@@ -158,7 +157,7 @@ fn timeline(observations: &[Observation]) -> Vec<Entry> {
             Entry {
                 t: seen.t,
                 stage: furthest,
-                source: source_name(seen.source).to_owned(),
+                source: seen.source.id().to_owned(),
                 kind: seen.event.kind().to_owned(),
                 text: seen.event.text(),
             }

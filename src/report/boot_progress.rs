@@ -3,7 +3,7 @@
 use super::safe::safe;
 use crate::boot::engine::Watcher;
 use crate::boot::stages::Stages;
-use crate::boot::timeline::{Event, Observation, Source};
+use crate::boot::timeline::{Event, Observation};
 use crate::stage::Stage;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
@@ -39,26 +39,9 @@ pub fn line(seen: &Observation) -> String {
     format!(
         "{:9.3}  {:<10}  {}",
         seen.t,
-        source_name(seen.source),
+        seen.source.id(),
         safe(&seen.event.text())
     )
-}
-
-/// Source as in JSON.
-pub fn source_name(source: Source) -> &'static str {
-    match source {
-        Source::Doctor => "doctor",
-        Source::Qemu => "qemu",
-        Source::Qmp => "qmp",
-        Source::Serial => "serial",
-        Source::Shell => "shell",
-        Source::Virtio => "virtio",
-        Source::Disk => "disk",
-        Source::KernelLog => "kernel-log",
-        Source::Journal => "journal",
-        Source::Idle => "idle",
-        Source::Guest => "guest",
-    }
 }
 
 fn stage_line(stage: Stage, seen: &Observation, evidence: &str) -> String {

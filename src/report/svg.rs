@@ -1,6 +1,5 @@
 //! The timeline of a boot as a drawing: stages as bars, everything seen as ticks by source, the evidence in words.
 
-use super::boot_progress::source_name;
 use super::html::text;
 use crate::boot::outcome::Outcome;
 use crate::diagnose::verdict::Verdict;
@@ -19,7 +18,7 @@ pub fn timeline(outcome: &Outcome, verdict: &Verdict) -> String {
     let x = |t: f64| LEFT + t / end * (WIDTH - LEFT - 20.0);
     let mut sources: Vec<&str> = Vec::new();
     for seen in &outcome.timeline {
-        let name = source_name(seen.source);
+        let name = seen.source.id();
         if !sources.contains(&name) {
             sources.push(name);
         }
@@ -55,11 +54,7 @@ pub fn timeline(outcome: &Outcome, verdict: &Verdict) -> String {
     for (row, source) in sources.iter().enumerate() {
         let y = 40.0 + ROW * row as f64;
         let mut ticks = String::new();
-        for seen in outcome
-            .timeline
-            .iter()
-            .filter(|o| source_name(o.source) == *source)
-        {
+        for seen in outcome.timeline.iter().filter(|o| o.source.id() == *source) {
             let _ = write!(ticks, "M{:.1} {y:.0}v18", x(seen.t));
         }
         let _ = writeln!(

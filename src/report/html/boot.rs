@@ -4,7 +4,6 @@ use super::{page, prose, text};
 use crate::boot::outcome::Outcome;
 use crate::diagnose::Predicted;
 use crate::diagnose::verdict::Verdict;
-use crate::report::boot_progress::source_name;
 use crate::report::svg;
 use crate::stage::Stage;
 use serde_json::json;
@@ -127,7 +126,7 @@ fn data(outcome: &Outcome, verdict: &Verdict) -> String {
     let events: Vec<_> = outcome
         .timeline
         .iter()
-        .map(|o| json!({"t": o.t, "s": source_name(o.source), "x": o.event.text()}))
+        .map(|o| json!({"t": o.t, "s": o.source.id(), "x": o.event.text()}))
         .collect();
     let stages: Vec<_> = Stage::ALL
         .into_iter()
