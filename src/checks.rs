@@ -35,6 +35,7 @@ pub mod silence;
 pub mod transaction;
 pub mod unit_directive;
 pub mod unit_enabled;
+pub mod unit_prerequisites;
 pub mod unit_sandbox;
 pub mod unit_state;
 pub mod unit_waits;

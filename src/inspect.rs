@@ -18,6 +18,7 @@ pub mod initrd;
 pub mod kernel;
 pub mod modules;
 pub mod partitions;
+pub mod prerequisites;
 pub mod rootfs;
 pub mod shell;
 pub mod source;

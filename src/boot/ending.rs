@@ -123,7 +123,8 @@ impl Ending {
                 None => Ended::Quiet { seconds: quiet },
             });
         }
-        let spinning = idle.io >= SPINNING && idle.cpu < SPINNING / 4.0;
+        // A busy host keeps the vCPUs of a waiting guest from looking idle, so a wait that may end is waited for here, too.
+        let spinning = idle.io >= SPINNING.max(self.patience(stages)) && idle.cpu < SPINNING / 4.0;
         spinning.then_some(Ended::Spinning { seconds: idle.io })
     }
 

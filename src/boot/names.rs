@@ -119,7 +119,9 @@ impl Names {
         }
         if let Some(rootfs) = facts.rootfs.known() {
             names.root = Some(rootfs.partition.clone());
-            names.init = rootfs.init.known().map(|e| e.location.clone());
+            // A shell or a script in its place is no sign of systemd.
+            let systemd = rootfs.init.known().filter(|init| init.is_systemd());
+            names.init = systemd.map(|init| init.location.clone());
         }
         if let Some(script) = facts.script.known() {
             names.script = Some(script.location.clone());

@@ -1,6 +1,6 @@
 //! PID 1 can be executed.
 
-use super::{Answer, Check, Context, Violation};
+use super::{Answer, Check, Confidence, Context, Violation};
 use crate::inspect::error::Fact;
 use crate::inspect::exec::{Executable, Format};
 use crate::inspect::source::Location;
@@ -13,8 +13,10 @@ use serde::Deserialize;
 pub enum Aspect {
     /// init is there and can be executed.
     Present,
-    /// Its dynamic loader and libraries are there.
+    /// Its dynamic loader and libraries are there, and the helper that it starts everything by.
     Libraries,
+    /// It is systemd.
+    Systemd,
 }
 
 /// Parameters.
@@ -47,16 +49,56 @@ impl Check for Init {
                 }))
             }
             (Aspect::Libraries, Fact::Known(program)) => {
-                Answer::from_option(lacks(program).map(|why| {
+                let helper = || {
+                    let absent = matches!(rootfs.executor, Some(Fact::Absent));
+                    absent.then(|| "its helper systemd-executor, by which it starts every program, is not in the image".to_owned())
+                };
+                Answer::from_option(lacks(program).or_else(helper).map(|why| {
                     Violation::at(
                         program.location.clone(),
                         format!("PID 1 dies at once: {why}"),
                     )
                 }))
             }
-            (Aspect::Libraries, Fact::Absent) => Answer::NotApplicable,
+            (Aspect::Systemd, Fact::Known(program)) => another(cx, program),
+            (Aspect::Libraries | Aspect::Systemd, Fact::Absent) => Answer::NotApplicable,
         }
     }
+}
+
+/// Programs that never hand over to systemd by themselves.
+const SHELLS: &[&str] = &["bash", "dash", "sh", "ash", "busybox", "sulogin", "login"];
+
+/// A script or a small program may do its work and then execute systemd; a shell does not.
+fn another(cx: &Context<'_>, program: &Executable) -> Answer {
+    if program.is_systemd() || unusable(program).is_some() {
+        return Answer::Satisfied;
+    }
+    let path = program.location.path.as_deref().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if let Some(text) = &program.text {
+        let hands_over = ["systemd", "/sbin/init"]
+            .iter()
+            .any(|w| text.text.contains(w));
+        let reason = format!("{path} is a script, and what it leaves as PID 1 shows when it runs");
+        return if hands_over {
+            Answer::Satisfied
+        } else {
+            Answer::cannot_tell(reason, program.location.clone())
+        };
+    }
+    let message = format!("PID 1 is {path}, which is not systemd: no unit is ever started");
+    let word = cx.facts.cmdline.known().and_then(|c| c.word("init"));
+    let found = match word.and_then(|w| w.place.as_ref()) {
+        Some((origin, _)) => Violation::at_line(origin, message),
+        None => Violation::at(program.location.clone(), message),
+    };
+    let sure = if SHELLS.contains(&name) {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    };
+    Answer::Violated(vec![found.confidence(sure)])
 }
 
 fn unusable(program: &Executable) -> Option<String> {
@@ -99,5 +141,74 @@ fn lacks(program: &Executable) -> Option<String> {
             missing_libraries.join(", ")
         )),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing;
+    use crate::inspect::facts::Facts;
+
+    fn judge(facts: &Facts, aspect: Aspect) -> Answer {
+        Init { aspect }.judge(&Context::new(facts))
+    }
+
+    fn with(init: Executable) -> Facts {
+        let mut facts = testing::healthy();
+        testing::known(&mut facts.rootfs).init = Fact::Known(init);
+        facts
+    }
+
+    #[test]
+    fn only_systemd_or_what_hands_over_to_it_is_pid_1() {
+        assert_eq!(
+            judge(&testing::healthy(), Aspect::Systemd),
+            Answer::Satisfied
+        );
+        for (path, sure) in [
+            ("/usr/bin/bash", Confidence::Certain),
+            ("/opt/vendor/preinit", Confidence::Possible),
+        ] {
+            let Answer::Violated(found) = judge(&with(testing::elf(path)), Aspect::Systemd) else {
+                panic!("{path}");
+            };
+            assert_eq!(found[0].confidence, sure);
+        }
+        let script = |text: &str| {
+            judge(
+                &with(testing::program("/sbin/preinit", text)),
+                Aspect::Systemd,
+            )
+        };
+        assert_eq!(
+            script("#!/bin/sh\nmount /data\nexec /sbin/init\n"),
+            Answer::Satisfied
+        );
+        assert!(matches!(
+            script("#!/bin/sh\nexec /opt/app\n"),
+            Answer::CannotTell { .. }
+        ));
+    }
+
+    #[test]
+    fn a_library_tells_systemd_under_any_name() {
+        let mut init = testing::elf("/usr/lib/vendor/manager");
+        if let Format::Elf { needed, .. } = &mut init.format {
+            needed.push("libsystemd-shared-257.so".into());
+        }
+        assert_eq!(init.systemd_version(), Some(257));
+        assert_eq!(judge(&with(init), Aspect::Systemd), Answer::Satisfied);
+    }
+
+    #[test]
+    fn the_executor_has_to_be_there_when_it_is_wanted() {
+        let mut facts = testing::healthy();
+        assert_eq!(judge(&facts, Aspect::Libraries), Answer::Satisfied);
+        testing::known(&mut facts.rootfs).executor = Some(Fact::Absent);
+        assert!(matches!(
+            judge(&facts, Aspect::Libraries),
+            Answer::Violated(_)
+        ));
     }
 }

@@ -18,6 +18,8 @@ pub enum Aspect {
     Compression,
     /// It has what mounting the root needs.
     RootDrivers,
+    /// Nothing on the command line keeps those drivers from loading.
+    RootDriversAllowed,
 }
 
 /// Parameters.
@@ -59,6 +61,7 @@ impl Check for InitrdImage {
             },
             Aspect::Compression => compression(cx),
             Aspect::RootDrivers => root_drivers(cx, place()),
+            Aspect::RootDriversAllowed => root_drivers_allowed(cx),
         }
     }
 }
@@ -106,6 +109,46 @@ fn compression(cx: &Context<'_>) -> Answer {
     Answer::from_violations(violations)
 }
 
+/// By which the test machine reaches its disk.
+const BUS: &[&str] = &["virtio_pci", "virtio_blk"];
+
+/// The driver of the root's file system.
+fn root_driver<'a>(cx: &Context<'a>) -> &'a str {
+    match cx.facts.rootfs.known().map(|r| r.fs_type.as_str()) {
+        // ext4 also mounts the older two.
+        Some("ext2" | "ext3") | None => "ext4",
+        Some(other) => other,
+    }
+}
+
+/// `module_blacklist=` makes the kernel refuse the module, whoever asks (kernel/module/main.c, `blacklisted`);
+/// `modprobe.blacklist=` only keeps udev from loading it, and file systems are asked for by name.
+fn root_drivers_allowed(cx: &Context<'_>) -> Answer {
+    let modules = known!(cx.facts.modules);
+    let cmdline = known!(cx.facts.cmdline);
+    let udev = BUS.iter().map(|name| (*name, true));
+    let mut violations = Vec::new();
+    for (name, by_udev) in udev.chain([(root_driver(cx), false)]) {
+        let Some(state) = modules.states.get(name).filter(|s| !s.builtin) else {
+            continue;
+        };
+        for word in &state.cmdline_blacklist {
+            if !by_udev && !word.starts_with("module_blacklist") {
+                continue;
+            }
+            let message = format!(
+                "`{word}` on the kernel command line keeps {name} from loading: the root is never found or mounted"
+            );
+            let place = cmdline.written(word).and_then(|w| w.place.as_ref());
+            violations.push(match place {
+                Some((origin, _)) => Violation::at_line(origin, message),
+                None => Violation::at(Location::default(), message),
+            });
+        }
+    }
+    Answer::from_violations(violations)
+}
+
 fn root_drivers(cx: &Context<'_>, place: Location) -> Answer {
     let initrd = known!(cx.facts.initrd);
     let modules = known!(cx.facts.modules);
@@ -118,13 +161,8 @@ fn root_drivers(cx: &Context<'_>, place: Location) -> Answer {
             location: place,
         };
     }
-    let fs = match cx.facts.rootfs.known().map(|r| r.fs_type.as_str()) {
-        // ext4 also mounts the older two.
-        Some("ext2" | "ext3") | None => "ext4",
-        Some(other) => other,
-    };
     let mut missing = Vec::new();
-    for name in ["virtio_pci", "virtio_blk", fs] {
+    for name in BUS.iter().copied().chain([root_driver(cx)]) {
         let Some(state) = modules.states.get(name) else {
             continue;
         };
@@ -159,4 +197,48 @@ fn root_drivers(cx: &Context<'_>, place: Location) -> Answer {
         )]);
     }
     Answer::Violated(vec![found])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing;
+
+    fn allowed(word: &str, list: &[&str], module: &str) -> Answer {
+        let mut facts = testing::healthy();
+        testing::cmdline(&mut facts, &format!("root=/dev/vda2 {word}"));
+        let states = &mut testing::modules(&mut facts).states;
+        states.get_mut(module).unwrap().cmdline_blacklist =
+            list.iter().map(|w| (*w).to_owned()).collect();
+        let check = InitrdImage {
+            aspect: Aspect::RootDriversAllowed,
+        };
+        check.judge(&Context::new(&facts))
+    }
+
+    #[test]
+    fn the_command_line_may_forbid_the_disk() {
+        let word = "module_blacklist=virtio_blk";
+        let Answer::Violated(found) = allowed(word, &[word], "virtio_blk") else {
+            panic!("not found");
+        };
+        assert_eq!(found[0].location.line, Some(2));
+        let by_udev = "modprobe.blacklist=virtio_blk";
+        assert!(matches!(
+            allowed(by_udev, &[by_udev], "virtio_blk"),
+            Answer::Violated(_)
+        ));
+        assert_eq!(allowed("quiet", &[], "virtio_blk"), Answer::Satisfied);
+    }
+
+    #[test]
+    fn a_file_system_is_asked_for_by_name() {
+        let word = "modprobe.blacklist=ext4";
+        assert_eq!(allowed(word, &[word], "ext4"), Answer::Satisfied);
+        let word = "module_blacklist=ext4";
+        assert!(matches!(
+            allowed(word, &[word], "ext4"),
+            Answer::Violated(_)
+        ));
+    }
 }

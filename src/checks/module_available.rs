@@ -120,24 +120,17 @@ fn present(modules: &ModuleFacts, state: &ModuleState) -> Answer {
 
 fn not_blacklisted(cx: &Context<'_>, state: &ModuleState) -> Answer {
     let mut violations = Vec::new();
-    let word_place = |needle: &str| {
-        let cmdline = cx.facts.cmdline.known()?;
-        let word = cmdline.words.iter().find(|w| {
-            w.value.as_deref().is_some_and(|v| v.contains(needle)) && w.key.contains("blacklist")
-        })?;
-        word.place.as_ref().map(|(origin, _)| origin.clone())
-    };
     for word in &state.cmdline_blacklist {
         let message = format!(
             "`{word}` on the kernel command line keeps {} from loading",
             state.name
         );
-        violations.push(
-            match word_place(&state.name).or_else(|| word_place(&state.name.replace('_', "-"))) {
-                Some(origin) => Violation::at_line(&origin, message),
-                None => Violation::at(Location::default(), message),
-            },
-        );
+        let cmdline = cx.facts.cmdline.known();
+        let place = cmdline.and_then(|c| c.written(word)?.place.as_ref());
+        violations.push(match place {
+            Some((origin, _)) => Violation::at_line(origin, message),
+            None => Violation::at(Location::default(), message),
+        });
     }
     // udev and systemd-modules-load both honour `blacklist` (KMOD_PROBE_APPLY_BLACKLIST).
     for line in &state.blacklisted {

@@ -117,6 +117,10 @@ pub const CHECKS: &[Entry] = &[
         build: build::<unit_enabled::UnitEnabled>,
     },
     Entry {
+        name: "unit-prerequisites",
+        build: build::<unit_prerequisites::UnitPrerequisites>,
+    },
+    Entry {
         name: "unit-sandbox",
         build: build::<unit_sandbox::UnitSandbox>,
     },

@@ -1,6 +1,7 @@
 //! `root=` leads to a root file system that can be mounted.
 
 use super::{Answer, Check, Context, Violation};
+use crate::inspect::cmdline::CmdlineFacts;
 use crate::inspect::error::{ErrorKind, Fact};
 use crate::inspect::fstab::DeviceMatch;
 use crate::inspect::source::Location;
@@ -19,6 +20,8 @@ pub enum Aspect {
     Whole,
     /// It needs no repair by hand.
     Clean,
+    /// `rootfstype=` names its type.
+    TypeFits,
 }
 
 /// Parameters.
@@ -38,6 +41,24 @@ fn at(cx: &Context<'_>, message: String) -> Violation {
             None => Violation::at(Location::default(), message),
         },
     }
+}
+
+/// The last word counts; it may list several types. ext4 is mounted as ext2 or ext3 when its features allow it, so those
+/// are left alone.
+fn wrong_type(fs_type: &str, cmdline: &CmdlineFacts) -> Option<Violation> {
+    let word = cmdline.word("rootfstype")?;
+    let asked = word.value.as_deref().filter(|v| !v.is_empty())?;
+    let fits = |one: &str| {
+        one == "auto" || one == fs_type || (one.starts_with("ext") && fs_type.starts_with("ext"))
+    };
+    if asked.split(',').any(fits) {
+        return None;
+    }
+    let message = format!(
+        "`rootfstype={asked}` is on the kernel command line, and the root file system is {fs_type}: it cannot be mounted"
+    );
+    let (origin, _) = word.place.as_ref()?;
+    Some(Violation::at_line(origin, message))
 }
 
 impl Check for RootResolves {
@@ -80,6 +101,11 @@ impl Check for RootResolves {
                     )
                 })),
             },
+            Aspect::TypeFits => {
+                let rootfs = known!(cx.facts.rootfs);
+                let cmdline = known!(cx.facts.cmdline);
+                Answer::from_option(wrong_type(&rootfs.fs_type, cmdline))
+            }
             Aspect::Clean => {
                 let rootfs = known!(cx.facts.rootfs);
                 Answer::from_option(rootfs.dirty.as_ref().map(|why| {
@@ -89,6 +115,36 @@ impl Check for RootResolves {
                     )
                 }))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing;
+
+    #[test]
+    fn the_type_on_the_command_line_has_to_fit() {
+        let judge = |words: &str| {
+            let mut facts = testing::healthy();
+            testing::cmdline(&mut facts, words);
+            let check = RootResolves {
+                aspect: Aspect::TypeFits,
+            };
+            check.judge(&Context::new(&facts))
+        };
+        for words in ["rootfstype=btrfs", "rootfstype=ext4 rootfstype=xfs,btrfs"] {
+            assert!(matches!(judge(words), Answer::Violated(_)), "{words}");
+        }
+        for words in [
+            "quiet",
+            "rootfstype=ext4",
+            "rootfstype=btrfs,ext4",
+            "rootfstype=ext2",
+            "rootfstype=auto",
+        ] {
+            assert_eq!(judge(words), Answer::Satisfied, "{words}");
         }
     }
 }

@@ -93,6 +93,7 @@ pub fn healthy() -> Facts {
         root_password: Fact::Known("set".into()),
         missing_commands: BTreeSet::new(),
         condition_paths: BTreeMap::new(),
+        lacks: Vec::new(),
     };
     cmdline(
         &mut facts,
@@ -352,6 +353,7 @@ fn rootfs() -> RootfsFacts {
         machine_id: Fact::Known("0123456789abcdef0123456789abcdef".into()),
         init: Fact::Known(elf("/usr/lib/systemd/systemd")),
         init_path: "/sbin/init".into(),
+        executor: None,
         merged_usr: true,
         architecture: Some("x86_64".into()),
     }

@@ -116,6 +116,30 @@ const BOOT_ONLY: &[(&str, &str)] = &[
         "the unit's StandardInput=/TTYPath= or sandbox settings name something that does not exist",
     ),
     (
+        "start-setup-failed",
+        "the unit's User=, WorkingDirectory=, sandbox or other settings name something that does not exist",
+    ),
+    (
+        "initrd-gave-up",
+        "read what the initrd said before its prompt",
+    ),
+    (
+        "root-mount-failed",
+        "look in the kernel log for what the file system's driver said of it; `rootfstype=` and `rootflags=` must fit",
+    ),
+    (
+        "unit-start-timeout",
+        "take Type=simple (or exec) for a shell that runs on: other types must report that they are ready, or end",
+    ),
+    (
+        "dependency-failed",
+        "find out in the timeline why that unit failed, and repair it; or let Wants= take the place of Requires=",
+    ),
+    (
+        "unit-waits-for-job",
+        "find out in the timeline what that job waits for, or drop the After= on it",
+    ),
+    (
         "unit-stopped",
         "find the unit whose Conflicts= stops the backdoor, and mask or remove it",
     ),

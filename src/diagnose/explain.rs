@@ -107,6 +107,33 @@ const EXPLAINS: &[(&str, &[&str])] = &[
             "initrd-not-named",
             "init-libraries-missing",
             "init-missing",
+            "init-not-systemd",
+        ],
+    ),
+    (
+        "initrd-gave-up",
+        &[
+            "initrd-break",
+            "grub-slot-empty",
+            "root-not-found",
+            "root-name-not-virtio",
+            "root-driver-not-in-initrd",
+            "root-driver-blacklisted",
+            "uki-cmdline-missing",
+            "initrd-corrupt",
+            "rootfstype-wrong",
+            "rootfs-corrupt",
+            "init-missing",
+        ],
+    ),
+    (
+        "root-mount-failed",
+        &[
+            "grub-slot-empty",
+            "rootfstype-wrong",
+            "root-driver-blacklisted",
+            "rootfs-corrupt",
+            "rootfs-needs-fsck",
         ],
     ),
     (
@@ -116,6 +143,7 @@ const EXPLAINS: &[(&str, &[&str])] = &[
             "root-not-found",
             "root-name-not-virtio",
             "root-driver-not-in-initrd",
+            "root-driver-blacklisted",
             "uki-cmdline-missing",
             "initrd-corrupt",
             "rootfs-corrupt",
@@ -130,9 +158,15 @@ const EXPLAINS: &[(&str, &[&str])] = &[
         &["rootfs-needs-fsck", "rootfs-corrupt"],
     ),
     ("init-missing", &["init-missing", "init-libraries-missing"]),
+    ("systemd-frozen", &["init-libraries-missing"]),
     (
         "init-killed",
-        &["init-libraries-missing", "init-missing", "rootfs-corrupt"],
+        &[
+            "init-libraries-missing",
+            "init-missing",
+            "init-not-systemd",
+            "rootfs-corrupt",
+        ],
     ),
     (
         "emergency-mode",
@@ -186,6 +220,19 @@ const EXPLAINS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "unit-waits-for-job",
+        &[
+            "udevd-disabled",
+            "unit-waits-for-missing-device",
+            "wait-online-before-unit",
+            "fstab-device-missing",
+        ],
+    ),
+    (
+        "dependency-failed",
+        &["unit-waits-for-missing-device", "fstab-device-missing"],
+    ),
+    (
         "backdoor-package-missing",
         &[
             "backdoor-package-missing",
@@ -225,8 +272,16 @@ const EXPLAINS: &[(&str, &[&str])] = &[
     ),
     ("script-not-executable", &["script-not-executable"]),
     (
+        "start-setup-failed",
+        &["unit-prerequisite-missing", "device-hidden-by-sandbox"],
+    ),
+    (
         "stdio-setup-failed",
-        &["device-hidden-by-sandbox", "script-redirects-elsewhere"],
+        &[
+            "unit-prerequisite-missing",
+            "device-hidden-by-sandbox",
+            "script-redirects-elsewhere",
+        ],
     ),
     (
         "script-failed",

@@ -2,6 +2,7 @@
 
 use crate::inspect::facts::Facts;
 use crate::inspect::systemd::LoadState;
+use std::collections::BTreeSet;
 
 /// One thing to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,16 +98,25 @@ pub fn for_cause(cause: &str, facts: &Facts) -> Vec<Lever> {
             .known()
             .is_some_and(|c| c.words.iter().any(|w| w.key.starts_with(prefix)))
     };
+    let without = |keys: &[&str]| -> Vec<Lever> {
+        let words = facts.cmdline.known().into_iter().flat_map(|c| &c.words);
+        let named: BTreeSet<&str> = words
+            .map(|w| w.key.as_str())
+            .filter(|k| keys.contains(k))
+            .collect();
+        named.into_iter().map(Lever::remove).collect()
+    };
     let mut levers = match cause {
         "backdoor-device-not-pulled-in" => vec![
             Lever::add(format!("systemd.wants={device}")),
             Lever::add(format!("modules_load={}", profile.module)).helping(),
         ],
-        "virtio-console-blacklisted" => ["module_blacklist", "modprobe.blacklist"]
-            .iter()
-            .filter(|k| cmdline_has(k))
-            .map(|k| Lever::remove(&format!("{k}=")))
-            .collect(),
+        "virtio-console-blacklisted" | "root-driver-blacklisted" => {
+            without(&["module_blacklist", "modprobe.blacklist"])
+        }
+        "initrd-break" => without(&["break", "rd.break"]),
+        "rootfstype-wrong" => without(&["rootfstype"]),
+        "init-not-systemd" if cmdline_has("init") => without(&["init"]),
         "getty-owns-shell-device" => gettys(facts)
             .into_iter()
             .map(|g| Lever::add(format!("systemd.mask={g}")))
@@ -121,7 +131,7 @@ pub fn for_cause(cause: &str, facts: &Facts) -> Vec<Lever> {
         "console-on-shell-device" => vec![Lever::remove(&format!("console={}", profile.device))],
         "log-to-shell-device" => vec![Lever::add("systemd.journald.forward_to_console=0")],
         "root-not-found" | "root-name-not-virtio" => root(facts),
-        "init-missing" => init(facts),
+        "init-missing" | "init-not-systemd" => init(facts),
         "loader-entries-missing"
         | "loader-menu-waits"
         | "esp-loader-missing"

@@ -16,6 +16,10 @@ pub fn hit(mut found: Candidate, hit: &Hit, case: &Case<'_>) -> Candidate {
         .get(Stage::Rootfs)
         .is_some_and(|rootfs| !rootfs.implied && rootfs.t <= hit.t);
     match found.cause_id.as_str() {
+        "initrd-gave-up" if mounted => {
+            found.stage = Stage::Systemd;
+            found.critical_point = Some(Cp::Init);
+        }
         "root-not-found" if mounted => {
             // The root is there: the initrd waits for what else fstab wants mounted, `/usr`.
             "fstab-device-missing".clone_into(&mut found.cause_id);

@@ -97,6 +97,7 @@ pub fn candidate(story: Story<'_>) -> Option<Candidate> {
             status,
             start_limit,
         } => program::failed(story, status, *start_limit),
+        Outcome::StartTimedOut => program::start_timed_out(story),
         Outcome::Stopped { by } => Candidate::new(
             Stage::Shell,
             Cp::GettyMasking,

@@ -53,6 +53,8 @@ pub enum Outcome {
         /// systemd gave up restarting it.
         start_limit: bool,
     },
+    /// systemd ended it because its start was not complete in time (`TimeoutStartSec=`).
+    StartTimedOut,
     /// Stopped by another unit's start (`Conflicts=`), or killed.
     Stopped {
         /// systemd's words.
@@ -128,6 +130,7 @@ impl Outcome {
                 };
                 named(again, status)
             }
+            Outcome::StartTimedOut => "was ended, its start took too long".into(),
             Outcome::Stopped { by } => named("was stopped again", by),
             Outcome::DeletedFromCycle => "was dropped to break an ordering cycle".into(),
             Outcome::Waiting { on } => named("waits for another job", on),
@@ -193,9 +196,13 @@ pub fn outcome(timeline: &[Observation], unit: &UnitNames) -> UnitOutcome {
         let Some(text) = words::log(observation) else {
             continue;
         };
-        if let Some(device) = rules.device_that_timed_out(text) {
-            failed_dependency = Some(device);
-        }
+        let failed = rules.device_that_timed_out(text).or_else(|| {
+            // The failures that follow from a unit's own are logged right after it.
+            rules
+                .unit_that_failed(text)
+                .filter(|name| *name != unit.name)
+        });
+        failed_dependency = failed.or(failed_dependency);
         let by_journal = matches!(&observation.event, Event::Journal { unit: Some(u), identifier, .. }
                 if *u == unit.name && identifier.as_deref().is_none_or(|i| i == "systemd" || i.starts_with('(')));
         if !by_journal && !unit.in_text(text) {

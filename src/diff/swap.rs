@@ -94,6 +94,7 @@ pub const PARTS: &[Part] = &[
             bad.udev = good.udev.clone();
             bad.backdoor = good.backdoor.clone();
             bad.condition_paths = good.condition_paths.clone();
+            bad.lacks = good.lacks.clone();
         },
     },
     Part {

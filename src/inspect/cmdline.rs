@@ -70,6 +70,13 @@ impl CmdlineFacts {
     pub fn word(&self, key: &str) -> Option<&Word> {
         self.words.iter().rfind(|w| same_key(&w.key, key))
     }
+    /// The word that reads so: `key=value` without quotes.
+    pub fn written(&self, text: &str) -> Option<&Word> {
+        self.words.iter().find(|word| match text.split_once('=') {
+            Some((key, value)) => word.key == key && word.value.as_deref() == Some(value),
+            None => word.key == text && word.value.is_none(),
+        })
+    }
     /// The value of the last word with this name; the kernel lets later words override earlier ones.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.word(key)?.value.as_deref()

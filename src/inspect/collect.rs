@@ -64,6 +64,7 @@ pub fn collect(path: &Path, disk: &Arc<dyn Disk>, options: &Options) -> Result<F
         root_password: rest.root_password,
         missing_commands: rest.missing_commands,
         condition_paths: rest.condition_paths,
+        lacks: rest.lacks,
     })
 }
 
@@ -135,5 +136,6 @@ fn nothing_behind(
         root_password: Fact::Unreadable(error.clone()),
         missing_commands: Default::default(),
         condition_paths: Default::default(),
+        lacks: Vec::new(),
     }
 }

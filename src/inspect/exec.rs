@@ -184,6 +184,26 @@ fn shebang(head: &[u8]) -> Option<Format> {
 }
 
 impl Executable {
+    /// Whether this is systemd's manager, by its libraries or by its name.
+    pub fn is_systemd(&self) -> bool {
+        let path = self.location.path.as_deref().unwrap_or_default();
+        self.systemd_version().is_some() || path.ends_with("/systemd/systemd")
+    }
+
+    /// Version of the systemd that this program is part of: only its own are linked with its private libraries
+    /// (`libsystemd-shared-257.so`, `libsystemd-core-257.so`).
+    pub fn systemd_version(&self) -> Option<u32> {
+        let Format::Elf { needed, .. } = &self.format else {
+            return None;
+        };
+        needed.iter().find_map(|name| {
+            let version = name
+                .strip_prefix("libsystemd-shared-")
+                .or_else(|| name.strip_prefix("libsystemd-core-"))?;
+            version.split(['.', '-', '~']).next()?.parse().ok()
+        })
+    }
+
     /// Any execute bit is set; root needs no more than one (capabilities(7), CAP_DAC_OVERRIDE).
     pub fn is_executable(&self) -> bool {
         self.mode & 0o111 != 0

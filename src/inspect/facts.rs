@@ -11,6 +11,7 @@ use super::initrd::InitrdFacts;
 use super::kernel::KernelFacts;
 use super::modules::ModuleFacts;
 use super::partitions::DiskFacts;
+use super::prerequisites::Lack;
 use super::rootfs::RootfsFacts;
 use super::systemd::SystemdFacts;
 use super::udev::UdevFacts;
@@ -85,4 +86,6 @@ pub struct Facts {
     /// Paths that conditions and assertions of the backdoor unit name, and what lies there; those that only a running
     /// system has (`/dev`, `/proc`, `/run`, `/sys`, `/tmp`) are left out.
     pub condition_paths: BTreeMap<String, Option<FileKind>>,
+    /// What the backdoor unit needs besides its program and the image does not have.
+    pub lacks: Vec<Lack>,
 }

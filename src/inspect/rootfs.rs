@@ -36,6 +36,8 @@ pub struct RootfsFacts {
     pub init: Fact<Executable>,
     /// Path of init as asked for.
     pub init_path: String,
+    /// `systemd-executor`, through which systemd ≥ 255 starts every program; none when this init has no use for it.
+    pub executor: Option<Fact<Executable>>,
     /// `/lib`, `/bin`, `/sbin` are links into `/usr`.
     pub merged_usr: bool,
     /// Architecture of init's ELF (`x86_64`).
@@ -71,6 +73,10 @@ impl RootfsFacts {
         }
     }
 }
+
+/// Where PID 1 looks for it (src/core/executor.h), and the version that began to.
+const EXECUTOR: &str = "/usr/lib/systemd/systemd-executor";
+const EXECUTOR_SINCE: u32 = 255;
 
 /// Reads what concerns the root file system as a whole. `init` comes from `init=` or is `/sbin/init`.
 pub fn read(
@@ -116,6 +122,11 @@ pub fn read(
         Some(Format::Elf { machine, .. }) => Some(machine.clone()),
         _ => None,
     };
+    let executor = init
+        .known()
+        .and_then(Executable::systemd_version)
+        .is_some_and(|version| version >= EXECUTOR_SINCE)
+        .then(|| exec::read(fs, search, EXECUTOR));
     RootfsFacts {
         partition: partition.id.clone(),
         mounts,
@@ -140,6 +151,7 @@ pub fn read(
         ),
         init,
         init_path,
+        executor,
         merged_usr: fs
             .symlink_metadata("/lib")
             .is_ok_and(|m| m.kind == FileKind::Symlink),

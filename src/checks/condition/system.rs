@@ -1,7 +1,10 @@
 //! Conditions about the system: command line, virtualisation, architecture, …
 
 use crate::checks::{Confidence, Context};
+use crate::inspect::bootloader::version;
 use crate::inspect::cmdline::Word;
+use crate::inspect::fnmatch;
+use std::cmp::Ordering;
 
 fn yes(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
@@ -63,6 +66,11 @@ pub fn truth(cx: &Context<'_>, kind: &str, value: &str) -> (Option<bool>, String
             _ => certain(Some(false), "the system manager runs as root".into()),
         },
         "OSRelease" => os_release(cx, value),
+        "KernelVersion" => kernel_version(cx, value),
+        "Version" => match value.strip_prefix("kernel") {
+            Some(rest) => kernel_version(cx, rest),
+            None => machine(None, ""),
+        },
         _ => machine(None, ""),
     }
 }
@@ -94,6 +102,46 @@ fn virtualization(value: &str) -> Option<bool> {
         _ => Some(false),
     }
 }
+
+/// Expressions that must all hold, each a comparison or a shell pattern (systemd.unit(5), `ConditionKernelVersion=`).
+fn kernel_version(cx: &Context<'_>, value: &str) -> (Option<bool>, String, Confidence) {
+    let release = cx.facts.kernel.known().and_then(|k| k.release.as_deref());
+    let Some(release) = release else {
+        return (None, String::new(), Confidence::Certain);
+    };
+    // An operator may stand alone before its version.
+    let mut holds = true;
+    let mut words = value.split_whitespace();
+    while let Some(word) = words.next() {
+        let word = word.trim_matches(['"', '\'']);
+        holds &= match OPERATORS.iter().find(|(sign, _)| word.starts_with(sign)) {
+            Some((sign, fits)) => {
+                let version = match &word[sign.len()..] {
+                    "" => words.next().unwrap_or_default().trim_matches(['"', '\'']),
+                    version => version,
+                };
+                fits(version::compare(release, version))
+            }
+            None => fnmatch::matches(word, release),
+        };
+    }
+    let why = format!("kernel {release} boots");
+    (Some(holds), why, Confidence::Certain)
+}
+
+type Fits = fn(Ordering) -> bool;
+
+/// Longer signs first. `$=` and `!$=` (fnmatch) are left to the pattern without a sign.
+const OPERATORS: &[(&str, Fits)] = &[
+    ("<=", Ordering::is_le),
+    (">=", Ordering::is_ge),
+    ("==", Ordering::is_eq),
+    ("!=", Ordering::is_ne),
+    ("<>", Ordering::is_ne),
+    ("<", Ordering::is_lt),
+    (">", Ordering::is_gt),
+    ("=", Ordering::is_eq),
+];
 
 fn architecture(cx: &Context<'_>, value: &str) -> (Option<bool>, String, Confidence) {
     let own = cx

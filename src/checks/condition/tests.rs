@@ -92,6 +92,10 @@ fn conditions_on_the_system() {
         "AssertUser=1000",
         "ConditionOSRelease=VERSION_ID=13",
         "ConditionFirmware=device-tree",
+        "ConditionKernelVersion=<5.0",
+        "ConditionKernelVersion=>=6.0 <6.1",
+        "ConditionKernelVersion=!6.1.*",
+        "AssertKernelVersion=< 4",
     ] {
         assert!(violated(&with(line, Which::Others)), "{line}");
     }
@@ -104,6 +108,9 @@ fn conditions_on_the_system() {
         "ConditionArchitecture=x86-64",
         "ConditionOSRelease=VERSION_ID=12",
         "ConditionACPower=yes",
+        "ConditionKernelVersion=>=6.1",
+        "ConditionKernelVersion=>5.10 <7",
+        "ConditionKernelVersion=6.1.*",
     ] {
         assert_eq!(with(line, Which::Others), Answer::Satisfied, "{line}");
     }

@@ -85,14 +85,14 @@ patterns! {
     // root file system
     "root-not-found" LOGS Rootfs RootDevice Image Fatal 6 r"Gave up waiting for root (?:file system )?device|Gave up waiting for suspend/resume.*root" => "the initrd waited for the root device, and it never appeared";
     "root-not-found" LOGS Rootfs RootDevice Image Fatal 7 r"ALERT!\s+(\S+) does not exist" => "the device {1} does not exist";
-    "root-not-found" LOGS Rootfs RootDevice Image Fatal 3 r"^\s*\(initramfs\)|Spawning shell within the initramfs" => "the initrd gave up and waits at its prompt";
+    "initrd-gave-up" LOGS Rootfs RootDevice Image Fatal 3 r"^\s*\(initramfs\)|Spawning shell within the initramfs" => "the initrd gave up and waits at its prompt";
     "root-not-found" LOGS Rootfs RootDevice Image Fatal 7 r"Warning: (/dev/\S+) does not exist" => "the device {1} does not exist";
     "root-not-found" LOGS Rootfs RootDevice Image Fatal 6 r"dracut-initqueue.*(?:Warning: Could not boot|starting timeout scripts)|dracut.*FATAL: (?:No or empty root= argument|Don't know how to handle .root)|No root device specified" => "the initrd waited for the root device, and it never appeared";
-    "root-not-found" LOGS Rootfs RootDevice Image Fatal 3 r"rdsosreport\.txt|^dracut:/#" => "dracut gave up and waits at its prompt";
+    "initrd-gave-up" LOGS Rootfs RootDevice Image Fatal 3 r"rdsosreport\.txt|^dracut:/#" => "dracut gave up and waits at its prompt";
     "root-not-found" LOGS Rootfs RootDevice Image Fatal 6 r"Timed out waiting for device (?:/dev/disk/by-\S+|\S+) - (?:/dev/)?.*root|Dependency failed for (?:initrd-root-device\.target|Initrd Root Device|sysroot\.mount|/sysroot)" => "the initrd waited for the root device, and it never appeared";
     "rootfs-corrupt" LOGS Rootfs RootDevice Image Fatal 8 r"EXT4-fs \((\w+)\): (?:bad geometry|VFS: Can't find ext4 filesystem|unable to read superblock|no journal found|error loading journal|group descriptors corrupted|get root inode failed|corrupt)" => "the root file system on {1} cannot be mounted: it is damaged";
     "rootfs-corrupt" LOGS Rootfs RootDevice Image Hint 7 r"JBD2: (?:no valid journal superblock|journal file too short)" => "the journal of a file system is damaged";
-    "rootfs-corrupt" LOGS Rootfs RootDevice Image Fatal 7 r"mount: (?:mounting (\S+) on )?/(?:root|sysroot)/? ?(?:failed|:).*|Failed to mount (\S+) as root file ?system|Failed to mount (?:sysroot\.mount|/sysroot)" => "the root file system {1} cannot be mounted";
+    "root-mount-failed" LOGS Rootfs RootDevice Image Fatal 7 r"mount: (?:mounting (\S+) on )?/(?:root|sysroot)/? ?(?:failed|:).*|Failed to mount (\S+) as root file ?system|Failed to mount (?:sysroot\.mount|/sysroot)" => "the root file system {1} cannot be mounted";
     "rootfs-corrupt" LOGS Rootfs RootDevice Image Hint 5 r"attempt to access beyond end of device" => "the root file system is larger than what the image holds of it";
     "rootfs-needs-fsck" LOGS Rootfs RootDevice Image Fatal 8 r"UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY|requires a manual fsck|fsck exited with status code 4|fsck failed with (?:exit status|error code) [4-9]" => "the root file system needs a repair by hand";
     "init-missing" LOGS Systemd Init Image Fatal 6 r"run-init: .*: No such file|No init found\. Try passing init=|switch_root: .*(?:No such file|failed)|Failed to switch root.*|does not seem to be an OS tree" => "the root file system has no init that could be executed";

@@ -129,18 +129,18 @@ const SERIAL: &[(&str, &str)] = &[
         "ALERT!  PARTUUID=dead does not exist.  Dropping to a shell!",
         "root-not-found",
     ),
-    ("(initramfs) ", "root-not-found"),
+    ("(initramfs) ", "initrd-gave-up"),
     (
         "[  188.012345] dracut-initqueue[301]: Warning: dracut-initqueue: starting timeout scripts",
         "root-not-found",
     ),
     (
         "mount: mounting /dev/vda2 on /root failed: Invalid argument",
-        "rootfs-corrupt",
+        "root-mount-failed",
     ),
     (
         "Failed to mount /dev/vda2 as root file system.",
-        "rootfs-corrupt",
+        "root-mount-failed",
     ),
     (
         "[    5.112345] EXT4-fs (vda2): bad geometry: block count 196608 exceeds size of device (102400 blocks)",

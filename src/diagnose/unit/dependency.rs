@@ -12,11 +12,18 @@ pub fn failed(story: Story<'_>, dependency: Option<&str>) -> Candidate {
         return module::no_device(story);
     }
     match dependency.filter(|_| !own) {
-        Some(name) => Candidate::new(
+        Some(name) if is_device(name) => Candidate::new(
             Stage::Unit,
             Cp::AfterDevice,
             "unit-waits-for-missing-device",
             format!("{} requires {name}, which never appeared", story.unit()),
+        )
+        .specific(8),
+        Some(name) => Candidate::new(
+            Stage::Unit,
+            Cp::AfterDevice,
+            "dependency-failed",
+            format!("{} requires {name}, which failed", story.unit()),
         )
         .specific(8),
         None if story.device_timed_out() => Candidate::new(
@@ -33,7 +40,7 @@ pub fn failed(story: Story<'_>, dependency: Option<&str>) -> Candidate {
         None => Candidate::new(
             Stage::Unit,
             Cp::AfterDevice,
-            "unit-waits-for-missing-device",
+            "dependency-failed",
             format!("a unit that {} requires failed", story.unit()),
         ),
     }
@@ -46,8 +53,10 @@ pub fn waiting(story: Story<'_>, on: &str) -> Candidate {
     }
     let id = if on.contains("wait-online") || on.contains("Wait for Network") {
         "wait-online-before-unit"
-    } else {
+    } else if is_device(on) {
         "unit-waits-for-missing-device"
+    } else {
+        "unit-waits-for-job"
     };
     let cp = if id == "wait-online-before-unit" {
         Cp::Init
@@ -61,6 +70,11 @@ pub fn waiting(story: Story<'_>, on: &str) -> Candidate {
         format!("{} still waits for {on}", story.unit()),
     )
     .specific(6)
+}
+
+/// A device unit, by its name or by the path that older systemd tells instead.
+fn is_device(name: &str) -> bool {
+    name.ends_with(".device") || name.starts_with("/dev/")
 }
 
 /// The name, or the path that older systemd tells instead, is the shell device's.

@@ -40,16 +40,36 @@ pub fn not_set_up(story: Story<'_>, status: &str) -> Candidate {
     if story.device_never_came() && (status.contains("STD") || status.contains("TTY")) {
         return module::no_device(story);
     }
-    Candidate::new(
-        Stage::Script,
-        Cp::StdioRedirect,
-        "stdio-setup-failed",
-        format!(
-            "systemd could not set up the streams or the sandbox of {}: {status}",
-            story.unit()
-        ),
-    )
-    .specific(7)
+    // systemd.exec(5), "Process Exit Codes": 208/STDIN, 209/STDOUT, 222/STDERR are the streams; the rest is user, directory, namespace, …
+    let (point, id, what) = if status.contains("STD") || status.contains("TTY") {
+        (Cp::StdioRedirect, "stdio-setup-failed", "the streams")
+    } else {
+        (
+            Cp::ScriptRunnable,
+            "start-setup-failed",
+            "what the program is to run in (user, directory, sandbox)",
+        )
+    };
+    let cause = format!(
+        "systemd could not set up {what} of {}: {status}",
+        story.unit()
+    );
+    Candidate::new(Stage::Script, point, id, cause).specific(7)
+}
+
+/// Its type wants a sign that the start is complete, and none came.
+pub fn start_timed_out(story: Story<'_>) -> Candidate {
+    if story.device_never_came() {
+        return module::no_device(story);
+    }
+    let spoke = story.case.stages.reached(Stage::Script);
+    let stage = if spoke { Stage::Shell } else { Stage::Script };
+    let cause = format!(
+        "systemd ended {}, because its start was not complete within TimeoutStartSec=",
+        story.unit()
+    );
+    // What the shell's end leaves on the terminal looks like something else.
+    Candidate::new(stage, Cp::ScriptRunnable, "unit-start-timeout", cause).specific(9)
 }
 
 /// It ran and ended with an error.
@@ -96,7 +116,7 @@ pub fn failed(story: Story<'_>, status: &str, start_limit: bool) -> Candidate {
         )
         .specific(7)
     } else {
-        Candidate::new(Stage::Script, Cp::StdioRedirect, "script-failed", ended).specific(6)
+        Candidate::new(Stage::Script, Cp::ScriptRunnable, "script-failed", ended).specific(6)
     };
     found.because(said)
 }

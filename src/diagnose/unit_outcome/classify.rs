@@ -15,6 +15,8 @@ pub(super) struct Rules {
     dependency: Regex,
     timed_out: Regex,
     waiting: Regex,
+    unit_failed: Regex,
+    resources: Regex,
 }
 
 static RULES: LazyLock<Option<Rules>> = LazyLock::new(|| {
@@ -42,6 +44,10 @@ static RULES: LazyLock<Option<Rules>> = LazyLock::new(|| {
         timed_out: re(
             r"Timed out waiting for device (\S+?)(?: - .*)?\.?$|Job (\S+\.device)/start (?:timed out|failed with result 'timeout')",
         )?,
+        unit_failed: re(r"^(?:systemd\[1\]: )?(\S+\.\w+): Failed with result '")?,
+        resources: re(
+            r"Failed to (?:load environment files|run 'start(?:-\w+)?' task): (.+?)\.?$",
+        )?,
         waiting: re(r"A start job is running for (.+?)(?: \(\d.*)?$")?,
     })
 });
@@ -63,6 +69,11 @@ impl Rules {
     /// `Timed out waiting for device …`
     pub fn device_that_timed_out(&self, text: &str) -> Option<String> {
         group(&self.timed_out.captures(text)?)
+    }
+
+    /// `x.service: Failed with result 'exit-code'.`
+    pub fn unit_that_failed(&self, text: &str) -> Option<String> {
+        group(&self.unit_failed.captures(text)?)
     }
 
     /// Why a program could not be executed.
@@ -117,6 +128,15 @@ impl Rules {
             "Unable to locate executable",
         ]) {
             return Some(exec_failed());
+        }
+        // systemd could not even fork: its words, in place of a status.
+        if let Some(found) = self.resources.find(text) {
+            return Some(Outcome::SetupFailed {
+                status: found.as_str().to_owned(),
+            });
+        }
+        if text.contains("start operation timed out") {
+            return Some(Outcome::StartTimedOut);
         }
         if let Some(c) = self.signal.captures(text) {
             return Some(Outcome::Failed {

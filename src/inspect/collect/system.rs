@@ -10,6 +10,7 @@ use crate::inspect::filesystem::{CONFIG_CAP, FileKind, FileSystem};
 use crate::inspect::fstab::{self, DeviceMatch, FstabEntry};
 use crate::inspect::modules::{self, ModuleFacts};
 use crate::inspect::partitions::DiskFacts;
+use crate::inspect::prerequisites::{self, Lack};
 use crate::inspect::rootfs::{self, RootfsFacts};
 use crate::inspect::systemd::{self, Inputs, SystemdFacts};
 use crate::inspect::udev::{self, UdevFacts};
@@ -41,6 +42,7 @@ pub struct Finished {
     pub root_password: Fact<String>,
     pub missing_commands: BTreeSet<String>,
     pub condition_paths: BTreeMap<String, Option<FileKind>>,
+    pub lacks: Vec<Lack>,
     pub backdoor: Option<String>,
     pub script: Fact<Executable>,
 }
@@ -109,6 +111,7 @@ impl System {
             root_password: self.root_password,
             missing_commands: BTreeSet::new(),
             condition_paths: BTreeMap::new(),
+            lacks: Vec::new(),
             backdoor: None,
             script: Fact::Absent,
         };
@@ -162,6 +165,7 @@ impl System {
                 }
                 done.script = backdoor::script(unit, &read);
                 done.condition_paths = backdoor::condition_paths(unit, fs.as_ref());
+                done.lacks = prerequisites::lacks(unit, fs.as_ref(), &done.fstab);
                 if let Some(text) = done.script.known().and_then(|s| s.text.as_ref()) {
                     done.missing_commands = commands::missing(fs.as_ref(), &text.text);
                 }

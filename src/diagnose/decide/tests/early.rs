@@ -218,7 +218,7 @@ fn the_root_device() {
             .serial(14.5, "(initramfs) "),
         Stage::Rootfs,
         Cp::RootDevice,
-        "rootfs-corrupt",
+        "root-mount-failed",
     );
 }
 
@@ -310,4 +310,18 @@ fn what_was_foreseen_for_later_is_not_why_it_stopped_earlier() {
         .linux()
         .foreseen("backdoor-not-enabled", Stage::Unit, Cp::UnitEnabled);
     is(boot, Stage::Initrd, Cp::KernelInitrd, "unknown");
+}
+
+/// A prompt alone does not say that the root is missing.
+#[test]
+fn a_prompt_without_a_reason() {
+    let boot = || Boot::new().initrd().serial(14.5, "(initramfs) ");
+    let bare = is(boot(), Stage::Rootfs, Cp::RootDevice, "initrd-gave-up");
+    assert_eq!(bare.confidence, Confidence::Inferred);
+    is(
+        boot().foreseen("initrd-break", Stage::Rootfs, Cp::KernelInitrd),
+        Stage::Rootfs,
+        Cp::KernelInitrd,
+        "initrd-break",
+    );
 }

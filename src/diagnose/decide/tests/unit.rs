@@ -350,3 +350,47 @@ fn others_on_the_shell_device() {
         "console-on-shell-device",
     );
 }
+
+#[test]
+fn a_unit_that_it_requires_failed() {
+    let boot = Boot::new()
+        .systemd()
+        .bound(8.0)
+        .said(9.0, "prepare-board.service: Failed with result 'exit-code'.")
+        .said(9.1, "Failed to start prepare-board.service - Prepare the board.")
+        .said(9.2, "Dependency failed for nixos-test-backdoor.service - Root shell on hvc0 for the NixOS test driver.");
+    let verdict = is(boot, Stage::Unit, Cp::AfterDevice, "dependency-failed");
+    assert!(
+        verdict
+            .cause
+            .is_some_and(|c| c.contains("prepare-board.service"))
+    );
+}
+
+#[test]
+fn what_keeps_systemd_from_starting_the_program() {
+    let boot = |text: &str| {
+        Boot::new().systemd().bound(8.0).said(9.0, text).said(
+            9.5,
+            "nixos-test-backdoor.service: Start request repeated too quickly.",
+        )
+    };
+    for text in [
+        "nixos-test-backdoor.service: Failed to load environment files: No such file or directory",
+        "nixos-test-backdoor.service: Main process exited, code=exited, status=217/USER",
+    ] {
+        is(
+            boot(text),
+            Stage::Script,
+            Cp::ScriptRunnable,
+            "start-setup-failed",
+        );
+    }
+    let late = "nixos-test-backdoor.service: start operation timed out. Terminating.";
+    is(
+        boot(late),
+        Stage::Script,
+        Cp::ScriptRunnable,
+        "unit-start-timeout",
+    );
+}
