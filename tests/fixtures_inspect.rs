@@ -79,7 +79,7 @@ fn all_as_declared<'a>(fixtures: impl Iterator<Item = &'a Fixture>) {
 /// One image for each critical point that the image decides, and healthy ones of several makes.
 const SOME: &[&str] = &[
     "race",
-    "u2-condition-hvc1",
+    "u2-condition-hvc9",
     "u3-condition-virtualization",
     "u4-missing-device",
     "u5-package-missing",

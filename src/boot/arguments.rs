@@ -1,5 +1,7 @@
 //! QEMU's argument vector, read as QEMU reads it (`qemu-options.hx`, `QemuOpts`, `keyval`).
 
+use std::ffi::OsString;
+
 /// Options without a value. Every other option takes the next argument.
 const FLAGS: &[&str] = &[
     "enable-kvm",
@@ -173,6 +175,28 @@ pub fn memory(options: &[Opt]) -> Option<u64> {
     (bytes.is_finite() && (1.0..1e15).contains(&bytes)).then_some(bytes as u64)
 }
 
+/// Takes `-m` out of arguments that are handed through: guest memory in MiB, which the memory that is shared with the
+/// doctor must equal.
+pub fn take_memory(extra: &mut Vec<OsString>) -> Option<u64> {
+    let words = extra.iter().map(|word| word.to_string_lossy().into_owned());
+    let argv: Vec<String> = std::iter::once(String::new()).chain(words).collect();
+    let options = parse(&argv);
+    let given: Vec<usize> = options
+        .iter()
+        .filter(|o| o.name == "m")
+        .map(|o| o.index)
+        .collect();
+    if given.is_empty() {
+        return None;
+    }
+    let bytes = memory(&options)?;
+    for index in given.into_iter().rev() {
+        // `argv` has the program before the extra words.
+        extra.drain(index - 1..(index + 1).min(extra.len()));
+    }
+    Some(bytes >> 20)
+}
+
 /// A disk of the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
@@ -296,6 +320,23 @@ pub fn boot_disk(disks: &[Disk]) -> Option<&Disk> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_taken_out_of_what_is_handed_through() {
+        let take = |text: &str| {
+            let mut extra: Vec<OsString> = text.split(' ').map(OsString::from).collect();
+            let mib = take_memory(&mut extra);
+            let left: Vec<_> = extra.iter().map(|w| w.to_string_lossy()).collect();
+            (mib, left.join(" "))
+        };
+        assert_eq!(take("-m 2G -smp 2"), (Some(2048), "-smp 2".into()));
+        assert_eq!(
+            take("-m 1 -cpu max -m size=512M,slots=2"),
+            (Some(512), "-cpu max".into())
+        );
+        assert_eq!(take("-smp 2"), (None, "-smp 2".into()));
+        assert_eq!(take("-m lots"), (None, "-m lots".into()));
+    }
 
     pub fn argv(line: &str) -> Vec<String> {
         line.split_whitespace().map(str::to_owned).collect()

@@ -10,7 +10,7 @@
 
 use super::channel::Idleness;
 use super::jobs::Jobs;
-use super::names::Names;
+use super::names::{DEFAULT_JOB_TIMEOUT, Names};
 use super::outcome::Ended;
 use super::stages::Stages;
 use super::timeline::{Event, Observation};
@@ -19,8 +19,6 @@ use std::time::Duration;
 
 /// initramfs-tools waits 30 s for the root device; this much more to say that it gave up.
 const INITRD_WAIT: f64 = 36.0;
-/// systemd's default for devices and start jobs (systemd-system.conf(5)).
-const DEFAULT_JOB_TIMEOUT: f64 = 90.0;
 /// A timeout strikes a little late, and what follows takes time.
 const SLACK: f64 = 5.0;
 /// vCPUs that run this long without any trace of work are spinning: the longest silent stretch of a healthy boot under TCG,

@@ -7,6 +7,7 @@ use crate::inspect::error::Fact;
 use crate::inspect::exec::{Executable, Format};
 use crate::inspect::facts::Facts;
 use crate::inspect::source::Location;
+use crate::inspect::systemd::{SystemdFacts, Unit};
 use crate::profile::Profile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,17 +133,7 @@ impl Names {
                 names.unit_file = unit.fragment.clone();
                 names.unit_description = unit.value("Unit", "Description").map(|s| s.value.clone());
             }
-            names.job_timeout = systemd
-                .manager
-                .iter()
-                .filter(|s| {
-                    matches!(
-                        s.key.as_str(),
-                        "DefaultTimeoutStartSec" | "DefaultDeviceTimeoutSec"
-                    )
-                })
-                .filter_map(|s| seconds(&s.value))
-                .reduce(f64::max);
+            names.job_timeout = longest_wait(systemd, &names.unit);
         }
         if let Some(modules) = facts.modules.known() {
             let builtin = |name: &str| modules.states.get(name).map(|s| s.builtin);
@@ -156,6 +147,50 @@ impl Names {
                 .collect();
         }
         names
+    }
+}
+
+/// systemd's default for devices and start jobs (systemd-system.conf(5)).
+pub const DEFAULT_JOB_TIMEOUT: f64 = 90.0;
+/// The wait-online programs' own timeout (systemd-networkd-wait-online(8)), when their arguments give no other.
+const WAIT_ONLINE: f64 = 120.0;
+
+/// The longest time that systemd, or a unit before the backdoor, waits in silence; none when nothing differs from the defaults.
+fn longest_wait(systemd: &SystemdFacts, unit: &str) -> Option<f64> {
+    let manager = ["DefaultTimeoutStartSec", "DefaultDeviceTimeoutSec"];
+    let configured = systemd
+        .manager
+        .iter()
+        .filter(|s| manager.contains(&s.key.as_str()));
+    let configured = configured
+        .filter_map(|s| seconds(&s.value))
+        .reduce(f64::max);
+    let before = systemd.ordering_ancestors(unit);
+    let before: Vec<&Unit> = before
+        .into_iter()
+        .filter_map(|name| systemd.unit(name))
+        .collect();
+    let jobs = before.iter().flat_map(|u| &u.settings).filter(|s| {
+        matches!(s.key.as_str(), "JobTimeoutSec" | "JobRunningTimeoutSec") && s.value != "infinity"
+    });
+    let online = before
+        .iter()
+        .flat_map(|u| &u.exec)
+        .filter(|e| e.directive == "ExecStart" && e.path.ends_with("wait-online"));
+    let online = online.map(|e| {
+        let given = e
+            .arguments
+            .iter()
+            .find_map(|a| a.strip_prefix("--timeout="));
+        given.and_then(seconds).unwrap_or(WAIT_ONLINE)
+    });
+    let special = jobs
+        .filter_map(|s| seconds(&s.value))
+        .chain(online)
+        .reduce(f64::max);
+    match special {
+        Some(special) => Some(special.max(configured.unwrap_or(DEFAULT_JOB_TIMEOUT))),
+        None => configured,
     }
 }
 

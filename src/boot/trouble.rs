@@ -111,6 +111,19 @@ pub fn from_qemu_stderr(stderr: &str, image: &str) -> Option<HostTrouble> {
             "give --ovmf-code and --ovmf-vars of one size (both 2M or both 4M)",
         ));
     }
+    if let Some(vde) = stderr
+        .lines()
+        .find(|l| l.contains("vde") && l.contains("Could not open"))
+    {
+        return Some(HostTrouble::new(
+            Kind::VdeMissing,
+            format!(
+                "the VDE switch of the test network is not there: {}",
+                message(vde)
+            ),
+            "start vde_switch with that socket first, or run the script under the test driver",
+        ));
+    }
     if let Some(permission) = line("Permission denied").or_else(|| line("Could not open")) {
         return Some(HostTrouble::new(
             Kind::ImageUnreadable,

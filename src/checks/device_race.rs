@@ -12,7 +12,6 @@ use crate::inspect::systemd::{DependencyKind, Reason, SystemdFacts, Unit};
 use crate::rules::Severity;
 use crate::{known, or_answer};
 use serde::Deserialize;
-use std::collections::BTreeSet;
 
 /// No parameters: unit and device come from the profile.
 #[derive(Debug, Deserialize)]
@@ -51,25 +50,6 @@ pub fn judge_need(
             .confidence(Confidence::Possible)
             .into(),
         First::No => violation(cx, systemd, unit, need).into(),
-    }
-}
-
-/// Everything that must finish before `unit` starts.
-pub fn ancestors<'a>(systemd: &'a SystemdFacts, unit: &str) -> BTreeSet<&'a str> {
-    let waits = &systemd.transaction.waits_for;
-    let mut seen = BTreeSet::new();
-    let mut pending: Vec<&'a str> = Vec::new();
-    let mut next = waits.get(unit);
-    loop {
-        for name in next.into_iter().flatten() {
-            if seen.insert(name.as_str()) {
-                pending.push(name);
-            }
-        }
-        match pending.pop() {
-            Some(name) => next = waits.get(name),
-            None => return seen,
-        }
     }
 }
 
@@ -130,7 +110,9 @@ fn reasons(cx: &Context<'_>, systemd: &SystemdFacts, unit: &Unit) -> Vec<Evidenc
         let text = format!("After={device} only orders jobs that exist; it pulls nothing in");
         out.push(Evidence::at_line(origin, text));
     }
-    let trigger = ancestors(systemd, &unit.name).contains("systemd-udev-trigger.service");
+    let trigger = systemd
+        .ordering_ancestors(&unit.name)
+        .contains("systemd-udev-trigger.service");
     let alone = unit
         .value("Unit", "DefaultDependencies")
         .filter(|s| is_no(&s.value));

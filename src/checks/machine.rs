@@ -23,6 +23,9 @@ const SERIAL_PORTS: u32 = 2;
 /// `CONFIG_SERIAL_8250_RUNTIME_UARTS` of Debian's kernels: ports with a node, hardware or not.
 const SERIAL_NODES: u32 = 4;
 
+/// `HVC_ALLOC_TTY_ADAPTERS` (drivers/tty/hvc/hvc_console.h): nodes `/dev/hvc0` to `/dev/hvc7`.
+const HVC_NODES: u32 = 8;
+
 /// The machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine<'a> {
@@ -60,7 +63,15 @@ impl<'a> Machine<'a> {
                 Presence::Never
             };
         }
-        if numbered(name, "hvc").is_some() || name.starts_with("virtio-ports/") {
+        if let Some(terminal) = numbered(name, "hvc") {
+            // The driver of the shell device makes them all at once, with something behind them or not.
+            return if terminal < HVC_NODES {
+                Presence::Late
+            } else {
+                Presence::Never
+            };
+        }
+        if name.starts_with("virtio-ports/") {
             return Presence::Never;
         }
         // One port per virtconsole; which number its bus has depends on the order of the devices.
@@ -162,7 +173,8 @@ mod tests {
         let machine = Machine::new(&facts);
         for (path, presence) in [
             ("/dev/hvc0", Presence::Late),
-            ("/dev/hvc1", Presence::Never),
+            ("/dev/hvc1", Presence::Late),
+            ("/dev/hvc8", Presence::Never),
             ("/dev/ttyS0", Presence::Always),
             ("/dev/ttyS1", Presence::Always),
             ("/dev/ttyS3", Presence::NodeOnly),

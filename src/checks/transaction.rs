@@ -1,6 +1,6 @@
 //! The initial transaction: its target, its cycles, what holds it up.
 
-use super::device_race::{ancestors, unit_place};
+use super::device_race::unit_place;
 use super::{Answer, Check, Context, Violation};
 use crate::inspect::source::Location;
 use crate::inspect::systemd::{LoadState, Reason, SystemdFacts};
@@ -187,7 +187,7 @@ fn no_network_wait(cx: &Context<'_>, systemd: &SystemdFacts) -> Answer {
     if !systemd.transaction.jobs.contains_key(name) {
         return Answer::NotApplicable;
     }
-    let before = ancestors(systemd, name);
+    let before = systemd.ordering_ancestors(name);
     let waiter = WAITERS.iter().find(|w| {
         before.contains(**w) && systemd.unit(w).is_some_and(|u| u.load == LoadState::Loaded)
     });

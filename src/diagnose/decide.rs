@@ -99,7 +99,8 @@ fn silent(case: &Case<'_>, stopped: Stage) -> Candidate {
         .cloned()
         .collect();
     fitting.sort_by_key(|p| p.stage);
-    let explains = explain::finding(progress::silent_cause(stopped), &fitting);
+    let errors: Vec<Predicted> = case.predicted.iter().filter(|p| p.error).cloned().collect();
+    let explains = explain::finding(progress::silent_cause(stopped), &errors);
     if let Some(finding) = explains.or(fitting.first()) {
         let mut found = Candidate::from_prediction(finding);
         // What systemd itself fails at shows late.

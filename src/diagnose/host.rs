@@ -4,6 +4,7 @@ use super::Case;
 use super::candidate::{Candidate, evidence_of};
 use super::progress::critical_point;
 use super::verdict::Blame;
+use crate::boot::arguments;
 use crate::boot::outcome::Ended;
 use crate::boot::timeline::{Event, Observation};
 use crate::critical_point::CriticalPoint as Cp;
@@ -39,7 +40,7 @@ fn internal_error(case: &Case<'_>) -> Option<Candidate> {
 
 /// A firmware that shows nothing and has less memory than it needs.
 fn memory(case: &Case<'_>) -> Option<Candidate> {
-    let mib = memory_mib(case.command)?;
+    let mib = arguments::memory(&arguments::parse(case.command))? >> 20;
     let silent = !case.stages.reached(Stage::Bootloader);
     (silent && mib < FIRMWARE_MIB).then(|| {
         Candidate::new(
@@ -52,27 +53,6 @@ fn memory(case: &Case<'_>) -> Option<Candidate> {
         .inferred()
         .blame(Blame::Launch)
     })
-}
-
-/// `-m 1024`, `-m 1G`, `-m size=1024M,…` (qemu(1)).
-fn memory_mib(command: &[String]) -> Option<u64> {
-    let at = command.iter().rposition(|a| a == "-m" || a == "--m")?;
-    let value = command.get(at + 1)?;
-    let size = value
-        .split(',')
-        .find_map(|part| match part.split_once('=') {
-            Some(("size", size)) => Some(size),
-            None => Some(part),
-            Some(_) => None,
-        })?;
-    let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().ok()?;
-    match size[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "M" | "MB" | "MIB" => Some(number),
-        "G" | "GB" | "GIB" => number.checked_mul(1024),
-        "K" | "KB" | "KIB" => Some(number / 1024),
-        _ => None,
-    }
 }
 
 /// QEMU ended by itself.
@@ -129,24 +109,5 @@ fn exit_words(exit: &Observation) -> String {
             code: Some(code), ..
         } => format!("QEMU ended with exit code {code}"),
         _ => "QEMU ended".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_read_from_the_arguments() {
-        let mib = |text: &str| {
-            let command: Vec<String> = text.split(' ').map(str::to_owned).collect();
-            memory_mib(&command)
-        };
-        assert_eq!(mib("qemu -m 64"), Some(64));
-        assert_eq!(mib("qemu -m 2G"), Some(2048));
-        assert_eq!(mib("qemu -m size=512M,slots=2"), Some(512));
-        assert_eq!(mib("qemu -m slots=2,size=512"), Some(512));
-        assert_eq!(mib("qemu -smp 2"), None);
-        assert_eq!(mib("qemu -m"), None);
     }
 }

@@ -31,10 +31,10 @@ fn violated(answer: &Answer) -> bool {
 #[test]
 fn device_paths() {
     for line in [
-        "ConditionPathExists=/dev/hvc1",
+        "ConditionPathExists=/dev/hvc9",
         "AssertPathExists=/dev/vport0p1",
         "ConditionPathExists=!/dev/ttyS0",
-        "ConditionPathExists=|/dev/hvc1\nConditionPathExists=|/etc/gone",
+        "ConditionPathExists=|/dev/hvc9\nConditionPathExists=|/etc/gone",
     ] {
         assert!(violated(&with(line, Which::DevicePaths)), "{line}");
     }
@@ -42,7 +42,7 @@ fn device_paths() {
         "ConditionPathExists=/dev/hvc0",
         "ConditionPathExists=/dev/ttyS0",
         "ConditionPathExistsGlob=/dev/hvc*",
-        "ConditionPathExists=|/dev/hvc1\nConditionPathExists=|/dev/hvc0",
+        "ConditionPathExists=|/dev/hvc9\nConditionPathExists=|/dev/hvc0",
     ] {
         assert_eq!(with(line, Which::DevicePaths), Answer::Satisfied, "{line}");
         assert_eq!(with(line, Which::Others), Answer::NotApplicable, "{line}");
@@ -76,7 +76,7 @@ fn other_paths() {
 
 #[test]
 fn a_trigger_of_the_other_kind_saves_a_path() {
-    let lines = "ConditionPathExists=|/dev/hvc1\nConditionVirtualization=|vm";
+    let lines = "ConditionPathExists=|/dev/hvc9\nConditionVirtualization=|vm";
     assert_eq!(with(lines, Which::DevicePaths), Answer::Satisfied);
 }
 

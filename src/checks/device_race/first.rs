@@ -1,6 +1,5 @@
 //! Is the device certain to exist before the unit starts?
 
-use super::ancestors;
 use crate::checks::Context;
 use crate::inspect::error::Fact;
 use crate::inspect::fnmatch;
@@ -30,7 +29,7 @@ pub enum First {
 
 /// Looks for whatever makes the device come first.
 pub fn first(cx: &Context<'_>, systemd: &SystemdFacts, unit: &Unit) -> First {
-    let before = ancestors(systemd, &unit.name);
+    let before = systemd.ordering_ancestors(&unit.name);
     let device = cx.device_unit();
     // Its job is in the transaction, and the unit's job waits for it.
     if before.contains(device.as_str())
@@ -170,7 +169,9 @@ fn settles(cx: &Context<'_>, systemd: &SystemdFacts, name: &str) -> bool {
             .any(|e| format!("{} {}", e.path, e.arguments.join(" ")).contains(words))
     };
     let waits_for_device = says("udevadm wait") && says(&cx.device_path());
-    let coldplug = ancestors(systemd, name).contains("systemd-udev-trigger.service");
+    let coldplug = systemd
+        .ordering_ancestors(name)
+        .contains("systemd-udev-trigger.service");
     waits_for_device || says("udevadm settle") && coldplug
 }
 

@@ -1,6 +1,7 @@
 //! The configuration's defaults of `boot`; what the command line says wins.
 
 use super::BootArgs;
+use crate::boot::arguments::take_memory;
 use crate::cli::inspect::images::images;
 use crate::cli::output::Failure;
 use crate::config::Loaded;
@@ -37,6 +38,7 @@ pub fn configured(mut args: BootArgs, matches: Option<&ArgMatches>) -> Result<Bo
         return Ok(args);
     }
     fill(&mut args.memory, given("memory"), boot.memory);
+    args.memory = take_memory(&mut args.extra).unwrap_or(args.memory);
     fill(&mut args.smp, given("smp"), boot.smp);
     fill(
         &mut args.secure_boot,

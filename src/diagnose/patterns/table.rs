@@ -95,6 +95,7 @@ patterns! {
     "root-mount-failed" LOGS Rootfs RootDevice Image Fatal 7 r"mount: (?:mounting (\S+) on )?/(?:root|sysroot)/? ?(?:failed|:).*|Failed to mount (\S+) as root file ?system|Failed to mount (?:sysroot\.mount|/sysroot)" => "the root file system {1} cannot be mounted";
     "rootfs-corrupt" LOGS Rootfs RootDevice Image Hint 5 r"attempt to access beyond end of device" => "the root file system is larger than what the image holds of it";
     "rootfs-needs-fsck" LOGS Rootfs RootDevice Image Fatal 8 r"UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY|requires a manual fsck|fsck exited with status code 4|fsck failed with (?:exit status|error code) [4-9]" => "the root file system needs a repair by hand";
+    "rootfs-needs-fsck" LOGS Systemd RootDevice Image Fatal 8 r"\*\*\*\*\* REBOOT SYSTEM \*\*\*\*\*|fsck failed with (?:exit status|error code) [23]\b" => "fsck repaired the root file system while it was mounted, and restarts the machine";
     "init-missing" LOGS Systemd Init Image Fatal 6 r"run-init: .*: No such file|No init found\. Try passing init=|switch_root: .*(?:No such file|failed)|Failed to switch root.*|does not seem to be an OS tree" => "the root file system has no init that could be executed";
     "init-missing" LOGS Systemd Init Image Hint 6 r"Target filesystem doesn't have requested (\S+?)\.?$" => "the root file system has no {1}";
     "init-missing" PORTS Systemd Init Image Hint 4 r"^/bin/sh: 0: can't access tty; job control turned off" => "the initrd found no init and started /bin/sh in its place";

@@ -99,7 +99,7 @@ pub fn failed(story: Story<'_>, status: &str, start_limit: bool) -> Candidate {
     let about_device = said
         .iter()
         .any(|e| e.text.contains("/dev/") && denies(&e.text));
-    let found = if missing_tool {
+    let found = if missing_tool && !about_device {
         Candidate::new(
             Stage::Script,
             Cp::ScriptRunnable,

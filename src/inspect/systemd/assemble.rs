@@ -38,10 +38,11 @@ pub fn read(fs: &dyn FileSystem, inputs: &Inputs) -> Fact<SystemdFacts> {
     tree.extend(overlay);
     let presets = Presets::read(&tree, version);
     let first_boot = preset::is_first_boot(fs, inputs);
+    let populates = first_boot && preset::root_is_writable(inputs);
     let mut path = LoadPath::read(&tree, split_usr);
     // Enablement is a property of the image as it lies there; what a first boot adds is told by the reasons of dependencies.
     let mut states = None;
-    if first_boot {
+    if populates {
         let loader = Loader::new(&tree, &path, &host, version);
         states = Some(Enablement::new(&loader).states());
         let overlay = preset::apply(&tree, &path, &presets, &loader);

@@ -150,6 +150,15 @@ pub fn is_first_boot(fs: &dyn FileSystem, inputs: &Inputs) -> bool {
     }
 }
 
+/// Whether PID 1 finds the root mounted for writing: kernel and initrds mount it `ro` unless the last of `ro` and `rw` is
+/// `rw`, and presets that cannot be written are passed over ("Failed to populate /etc with preset unit settings, ignoring").
+pub fn root_is_writable(inputs: &Inputs) -> bool {
+    let word = words(inputs)
+        .filter(|w| matches!(w.key.as_str(), "ro" | "rw"))
+        .last();
+    word.is_some_and(|w| w.key == "rw")
+}
+
 /// The links that PID 1 makes on a first boot: every unit file that the presets do not disable is enabled.
 pub(super) fn apply(tree: &Tree, path: &LoadPath, presets: &Presets, loader: &Loader) -> Overlay {
     let mut overlay = Overlay::default();

@@ -91,7 +91,7 @@ impl Devices<'_> {
         let features = fs.features();
         let strange = features.iter().find(|feature| {
             let feature = feature.as_str();
-            let patched = feature == "metadata_csum_seed" && self.is_debian();
+            let patched = self.is_debian();
             let before = !(later || patched);
             EXT_UNKNOWN.contains(&feature) || (before && EXT_UNKNOWN_BEFORE.contains(&feature))
         })?;
@@ -115,7 +115,7 @@ impl Devices<'_> {
         minor.parse::<u32>().is_ok_and(|minor| minor >= 12)
     }
 
-    /// Debian's 2.06 has the patch for check sum seeds.
+    /// Debian's 2.06 has the patches for both.
     fn is_debian(&self) -> bool {
         let version = self.program.version.as_deref();
         version.is_some_and(|v| v.starts_with("2.06-"))
