@@ -253,7 +253,7 @@ fn waiting_for_what_never_comes() {
         2
     );
     assert_eq!(
-        line(waits("D=/dev/hvc3\nuntil test -c $D\ndo sleep 1\ndone\n")),
+        line(waits("D=/dev/hvc9\nuntil test -c $D\ndo sleep 1\ndone\n")),
         3
     );
     assert_eq!(
