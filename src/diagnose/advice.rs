@@ -128,6 +128,10 @@ const BOOT_ONLY: &[(&str, &str)] = &[
         "look in the kernel log for what the file system's driver said of it; `rootfstype=` and `rootflags=` must fit",
     ),
     (
+        "unit-restarted",
+        "find out in the timeline what the unit failed at first, and let it wait for that",
+    ),
+    (
         "unit-start-timeout",
         "take Type=simple (or exec) for a shell that runs on: other types must report that they are ready, or end",
     ),

@@ -48,7 +48,10 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
     let chosen = match best(&candidates) {
         Some(at) => {
             let mut chosen = candidates.swap_remove(at);
-            if chosen.cause_id == "kernel-panic" {
+            // These can happen at any time; where the boot stopped is known.
+            if ["kernel-panic", "memory-too-small"].contains(&chosen.cause_id.as_str())
+                && chosen.stage == Stage::Kernel
+            {
                 chosen.stage = stopped;
             }
             support(&mut chosen, case, &hits);

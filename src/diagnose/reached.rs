@@ -5,11 +5,12 @@ use super::device::{self, margin_ms};
 use super::patterns::{Weight, scan};
 use super::unit_outcome::{UnitNames, outcome};
 use super::verdict::{Blame, Confidence, Evidence, Verdict};
-use super::{Case, advice, explain, unit::RACE};
+use super::{Case, advice, explain, unit::RACE, words};
 use crate::boot::interview::OWNERS;
 use crate::boot::timeline::{Event, Observation, Source};
 use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
+use std::collections::BTreeSet;
 
 /// The rule that finds such a login program offline.
 const LOGIN: &str = "getty-owns-shell-device";
@@ -57,6 +58,19 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
         verdict.foreseen_by.push(race.rule.clone());
         verdict.fix = race.fix.clone();
     }
+    if race.is_none()
+        && let Some((times, last)) = restarts(case)
+    {
+        verdict.racy = true;
+        let cause = format!(
+            "{} failed {times} time{} before its shell answered: another boot may use up its start limit first",
+            case.names.unit,
+            if times == 1 { "" } else { "s" }
+        );
+        let found = Candidate::new(Stage::Script, Cp::ScriptRunnable, "unit-restarted", cause)
+            .because([last]);
+        adopt(&mut verdict, case, found);
+    }
     if let Some((login, answer)) = login_on_device(case) {
         // Which of the two gets a line is chance.
         verdict.racy = true;
@@ -90,6 +104,21 @@ fn adopt(verdict: &mut Verdict, case: &Case<'_>, found: Candidate) {
         verdict.blame = found.blame;
     }
     verdict.evidence.extend(found.evidence);
+}
+
+/// How often systemd started the unit again before the shell answered, and its last word about it.
+fn restarts(case: &Case<'_>) -> Option<(usize, Evidence)> {
+    let answered = case.stages.get(Stage::Shell)?.t;
+    let lines = case.timeline.iter().filter(|o| o.t <= answered);
+    let again: Vec<(&Observation, &str)> = lines
+        .filter_map(|o| Some((o, words::systemd(o)?)))
+        .filter(|(_, text)| {
+            text.starts_with(&case.names.unit) && text.contains("Scheduled restart job")
+        })
+        .collect();
+    let counters: BTreeSet<&str> = again.iter().map(|(_, text)| *text).collect();
+    let (observation, text) = again.last()?;
+    Some((counters.len(), evidence_of(observation, *text)))
 }
 
 /// A login program that has the shell device open, as the guest itself says.

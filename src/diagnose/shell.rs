@@ -23,7 +23,9 @@ fn intruder(got: &str) -> Option<(Cp, &'static str, &'static str)> {
     let getty = ["login:", "\u{1b}[!p", "\u{1b}]104", "u{1b}[!p", "u{1b}]104"];
     let prompt = |l: &str| {
         let l = l.trim_end_matches([' ', '\r']);
-        l.ends_with('#') || l.ends_with('$') || l.contains(":~#") || l.contains(":/#")
+        let first = l.split(' ').next().unwrap_or_default();
+        let ends = |text: &str| text.len() > 1 && (text.ends_with('#') || text.ends_with('$'));
+        ends(l) || ends(first) || l.contains(":~#") || l.contains(":/#")
     };
     let kernel = |l: &str| l.trim_start().starts_with('[') && l.contains("] ") && l.contains('.');
     if getty.iter().any(|mark| got.contains(mark)) {
@@ -108,6 +110,7 @@ mod tests {
             id("root@isar:/# ( id ) | base64 -w 0; echo\n"),
             Some("shell-interactive")
         );
+        assert_eq!(id("bash-5.2# cm9vdAo=\n"), Some("shell-interactive"));
         assert_eq!(
             id("( id ) | base64 -w 0; echo ${PIPESTATUS[0]}\n"),
             Some("shell-not-raw")

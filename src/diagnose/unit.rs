@@ -13,6 +13,7 @@ use super::device::DeviceState;
 use super::unit_outcome::{Outcome, UnitOutcome};
 use super::verdict::Evidence;
 use super::{Case, words};
+use crate::boot::timeline::Event;
 use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
 
@@ -36,6 +37,11 @@ impl<'a> Story<'a> {
     /// `/dev/hvc0`
     fn path(&self) -> String {
         format!("/dev/{}", self.case.names.profile.device)
+    }
+
+    fn magic_came(&self) -> bool {
+        let mut events = self.case.timeline.iter().map(|o| &o.event);
+        events.any(|event| matches!(event, Event::MagicLine { .. }))
     }
 
     /// `dev-hvc0.device`
@@ -105,6 +111,8 @@ pub fn candidate(story: Story<'_>) -> Option<Candidate> {
             format!("{} was stopped again: {by}", story.unit()),
         )
         .specific(7),
+        // What came after the magic line is the shell's matter.
+        Outcome::Started if story.magic_came() => return None,
         Outcome::Started => program::silent(story),
         Outcome::NeverMentioned => return refused::never_mentioned(story),
     };

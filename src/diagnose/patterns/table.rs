@@ -80,6 +80,7 @@ patterns! {
     "init-killed" LOGS Systemd Init Image Fatal 5 r"Attempted to kill init! exitcode=(\S+)" => "PID 1 died with exit code {1}";
     "memory-too-small" LOGS Kernel Host Launch Fatal 7 r"System is deadlocked on memory|Out of memory and no killable processes" => "the guest has too little memory to boot";
     "memory-too-small" LOGS Initrd Host Launch Hint 9 r"(?i)Initramfs unpacking failed: (?:write error|no space left|out of memory|junk .* no memory)" => "the guest has too little memory to unpack its initrd";
+    "memory-too-small" PORTS Kernel Host Launch Fatal 9 r"(?i)^Error .*: Out of resources|EFI stub: ERROR: .*: (?:0x8000000000000009|out of resources)" => "the guest has too little memory for its kernel and initrd";
     "memory-too-small" LOGS Kernel Host Launch Hint 4 r"Out of memory: Killed process" => "the guest ran out of memory";
 
     // root file system

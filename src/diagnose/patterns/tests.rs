@@ -129,6 +129,14 @@ const SERIAL: &[(&str, &str)] = &[
         "ALERT!  PARTUUID=dead does not exist.  Dropping to a shell!",
         "root-not-found",
     ),
+    (
+        "EFI stub: ERROR: Failed to load initrd: 0x8000000000000009",
+        "memory-too-small",
+    ),
+    (
+        "[   14.782484] systemd-fsck[210]: platform: ***** REBOOT SYSTEM *****",
+        "rootfs-needs-fsck",
+    ),
     ("(initramfs) ", "initrd-gave-up"),
     (
         "[  188.012345] dracut-initqueue[301]: Warning: dracut-initqueue: starting timeout scripts",

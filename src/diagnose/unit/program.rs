@@ -96,9 +96,11 @@ pub fn failed(story: Story<'_>, status: &str, start_limit: bool) -> Candidate {
     // sh(1), "Exit status": 127 is a command that was not found, 126 one that could not be executed.
     let missing_tool = says(&["command not found", ": not found"])
         || matches!(status.split('/').next(), Some("127" | "126"));
-    let about_device = said
-        .iter()
-        .any(|e| e.text.contains("/dev/") && denies(&e.text));
+    let denied = denied(story);
+    let about_device = denied.is_some()
+        || said
+            .iter()
+            .any(|e| e.text.contains("/dev/") && denies(&e.text));
     let found = if missing_tool && !about_device {
         Candidate::new(
             Stage::Script,
@@ -118,7 +120,18 @@ pub fn failed(story: Story<'_>, status: &str, start_limit: bool) -> Candidate {
     } else {
         Candidate::new(Stage::Script, Cp::ScriptRunnable, "script-failed", ended).specific(6)
     };
-    found.because(said)
+    found.because(denied).because(said)
+}
+
+/// What the script, or a program that it called, said of the shell device, on any channel.
+fn denied(story: Story<'_>) -> Option<Evidence> {
+    let path = story.path();
+    story.case.timeline.iter().find_map(|line| {
+        let text = words::text(line)?;
+        let (_, reason) = text.split_once(&format!("{path}: "))?;
+        let own = line.source != Source::Shell && denies(reason);
+        own.then(|| evidence_of(line, text))
+    })
 }
 
 /// strerror(3) of what open(2) says.
