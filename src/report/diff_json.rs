@@ -1,4 +1,4 @@
-//! The comparison in JSON.
+//! The comparison in JSON by the published schema (`docs/schema/diff.schema.json`).
 
 use super::diff_human::Heads;
 use crate::checks::run::Finding;
@@ -48,4 +48,13 @@ pub fn render(
         bad_findings,
     };
     serde_json::to_string_pretty(&report).map(|t| t + "\n")
+}
+
+/// The JSON Schema of [`Report`].
+pub fn schema() -> serde_json::Result<String> {
+    let settings = schemars::generate::SchemaSettings::default().for_serialize();
+    let schema = settings
+        .into_generator()
+        .into_root_schema_for::<Report<'static>>();
+    serde_json::to_string_pretty(&schema).map(|t| t + "\n")
 }

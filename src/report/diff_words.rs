@@ -139,7 +139,10 @@ pub fn headline(cause: &Cause) -> String {
         .map(|r| format!(" [{r}]"))
         .unwrap_or_default();
     let why = match cause.explanation {
-        Explanation::Decided => format!("of what changed, {} decides", cause.parts.join(", or ")),
+        Explanation::Decided => format!(
+            "of all that changed, decided by {}",
+            cause.parts.join(", or by ")
+        ),
         Explanation::Several => "several changes together bring it about".into(),
         Explanation::Race => "a race that both images have: the good one won it".into(),
         Explanation::InBoth => "both images have it, so no change brought it about".into(),
