@@ -15,6 +15,7 @@ pub mod device_race;
 pub mod esp;
 pub mod file_runnable;
 pub mod fingerprint;
+pub mod foreseen;
 pub mod fstab_devices;
 pub mod getty;
 pub mod init;

@@ -9,6 +9,7 @@ pub mod host;
 pub mod inspect;
 pub mod log;
 pub mod output;
+pub mod policy;
 pub mod replay;
 pub mod rules;
 
@@ -67,7 +68,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Command::Boot(args) => match boot::configured(*args, matches.subcommand_matches("boot")) {
-            Ok(args) => return boot::run(&args),
+            Ok((args, policy)) => return boot::run(&args, &policy),
             Err(failure) => Err(failure),
         },
         Command::Replay(args) => return replay::run(&args),

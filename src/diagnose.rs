@@ -35,8 +35,11 @@ use serde::{Deserialize, Serialize};
 pub struct Predicted {
     /// Rule id.
     pub rule: String,
-    /// An error, not only a warning.
+    /// An error, not only a warning, by its rule: the verdict goes by this, whatever a team's configuration says.
     pub error: bool,
+    /// What the configuration makes of it, when that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
     /// Stage at which the boot would fail.
     pub stage: Stage,
     /// Critical point.
@@ -47,6 +50,41 @@ pub struct Predicted {
     pub location: Location,
     /// What to change.
     pub fix: Option<String>,
+}
+
+/// How a finding is told, and whether it counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// As an error.
+    Error,
+    /// As a warning.
+    Warning,
+    /// As known and accepted, with the reason; it does not count.
+    Accepted(String),
+    /// Not at all.
+    Off,
+}
+
+impl Predicted {
+    /// How it is told.
+    pub fn standing(&self) -> Standing {
+        self.standing.clone().unwrap_or(match self.error {
+            true => Standing::Error,
+            false => Standing::Warning,
+        })
+    }
+
+    /// Why the configuration lets an error be.
+    pub fn accepted(&self) -> Option<String> {
+        match self.standing() {
+            Standing::Error => None,
+            Standing::Accepted(reason) => Some(reason),
+            Standing::Warning if !self.error => None,
+            Standing::Warning => Some("the configuration makes it a warning".to_owned()),
+            Standing::Off => Some("the configuration does not want it told".to_owned()),
+        }
+    }
 }
 
 /// Everything a verdict is made from.

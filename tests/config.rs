@@ -195,3 +195,54 @@ fn a_suppression_for_one_image_leaves_the_other_alone() {
     assert_eq!(reports[1]["summary"]["suppressed"], 0);
     assert_eq!(reports[1]["findings"][0]["rule"], RACE);
 }
+
+/// What the test driver prints of a machine whose shell answers.
+const CAME_UP: &str = "server: QEMU running (pid 9)\n\
+    server # [    0.000000] Linux version 6.1.0\n\
+    server: Guest shell says: b'Spawning backdoor root shell...\\n'\n\
+    server: connected to guest root shell\n\
+    server: (finished: waiting for unit multi-user.target, in 1.02 seconds)\n";
+
+#[test]
+fn a_verdict_knows_what_the_team_accepts() {
+    let judged = |fixture: &str, config: &str| {
+        let team = Team::new(config);
+        team.link(fixture, "a.wic");
+        fs::write(team.path().join("job.log"), CAME_UP).unwrap();
+        let (code, out, err) = team.run(&["log", "job.log", "--image=a.wic", "--format=json"]);
+        let report: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {err}"));
+        assert_eq!(report["verdict"]["reached"], true, "{out}");
+        let (_, text, _) = team.run(&["log", "job.log", "--image=a.wic"]);
+        (code, report["findings"].clone(), text)
+    };
+    let log = |config: &str| judged("race", config);
+    let (code, findings, text) = log("");
+    assert!(text.starts_with("REACHED, AND NOT HEALTHY"), "{text}");
+    assert_eq!((code, findings[0]["severity"].as_str()), (1, Some("error")));
+    assert_eq!(findings[0].get("suppressed"), None);
+
+    let (code, findings, text) = log(&format!(
+        "suppressions: [{{rule: {RACE}, reason: Frozen release, image: 'a.*'}}]\n"
+    ));
+    assert_eq!(code, 0);
+    assert_eq!(findings[0]["suppressed"], "Frozen release");
+    assert!(text.contains(&format!("accepted[{RACE}]")), "{text}");
+    assert!(text.contains("accepted: Frozen release"), "{text}");
+    assert!(text.starts_with("REACHED: "), "{text}");
+
+    let (code, findings, text) = log(&format!("severities: {{{RACE}: off}}\n"));
+    assert_eq!((code, findings), (0, serde_json::json!([])));
+    assert!(!text.contains("What inspect says"), "{text}");
+
+    let warning = format!("severities: {{{RACE}: warning}}\n");
+    let (code, findings, _) = log(&warning);
+    let severity = findings[0]["severity"].as_str();
+    assert_eq!((code, severity), (0, Some("warning")));
+    assert_eq!(log(&format!("{warning}fail-on: warning\n")).0, 1);
+    // That the race was won this time is the verdict's; what inspect foresaw besides are findings.
+    assert_eq!(log("fail-on: never\n").0, 1);
+    assert_eq!(judged("g1-getty-unmasked", "").0, 1);
+    assert_eq!(judged("g1-getty-unmasked", "fail-on: never\n").0, 0);
+    let expired = format!("suppressions: [{{rule: {RACE}, reason: x, expires: 2001-01-01}}]\n");
+    assert_eq!(log(&expired).0, 1);
+}

@@ -109,6 +109,7 @@ impl Finding {
         crate::diagnose::Predicted {
             rule: self.rule.clone(),
             error: self.severity == Severity::Error,
+            standing: None,
             stage: self.stage,
             critical_point: self.critical_point,
             message: self.message.clone(),

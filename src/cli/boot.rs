@@ -16,10 +16,10 @@ use crate::boot::outcome::Outcome;
 use crate::boot::setup;
 use crate::boot::trouble::BootError;
 use crate::boot::{file_map, record, signals};
+use crate::cli::policy::Policy;
 use crate::report::boot_progress::{self, Style};
 use clap::{Args, ValueEnum};
 pub use defaults::configured;
-use judge::Judged;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -98,9 +98,9 @@ pub struct BootArgs {
     /// Also tell what became of this unit; may be repeated
     #[arg(long, value_name = "UNIT")]
     pub unit: Vec<String>,
-    /// Names and goal to judge by: nixos-test, login, production, or a YAML file
-    #[arg(long, default_value = "nixos-test", value_name = "NAME")]
-    pub profile: String,
+    /// Names and goal to judge by: nixos-test, login, production, or a YAML file [default: the configuration's, or nixos-test]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// The configuration
     #[command(flatten)]
     pub config: super::config::ConfigChoice,
@@ -143,8 +143,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Runs the command.
-pub fn run(args: &BootArgs) -> ExitCode {
-    boot(args).unwrap_or_else(|error| {
+pub fn run(args: &BootArgs, policy: &Policy) -> ExitCode {
+    boot(args, policy).unwrap_or_else(|error| {
         let image = args.image.as_deref().or(args.run_script.as_deref());
         if args.format == Format::Json {
             judge::report_trouble(&error, image, args.output.as_deref());
@@ -153,13 +153,13 @@ pub fn run(args: &BootArgs) -> ExitCode {
     })
 }
 
-fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
+fn boot(args: &BootArgs, policy: &Policy) -> Result<ExitCode, BootError> {
     let interrupts = signals::interrupts().ok();
     let target = Target::prepare(args)?;
     let image = target.image().to_owned();
-    let profile = super::inspect::profile(&args.profile)
-        .map_err(|failure| BootError::Usage(failure.to_string()))?;
-    let inspected = judge::inspect(&image, profile).asked(&args.unit);
+    let inspected = judge::inspect(&image, policy)
+        .map_err(|failure| BootError::Usage(failure.to_string()))?
+        .asked(&args.unit);
     if let Some(count) = args.repeat {
         drop(target);
         return repeat::repeat(args, count, &inspected, interrupts);
@@ -172,7 +172,7 @@ fn boot(args: &BootArgs) -> Result<ExitCode, BootError> {
     let mut display = boot_progress::display(style);
     let outcome = observe(args, target, &inspected, display.as_mut(), interrupts)?;
     drop(display);
-    let mut judged = Judged::new(outcome, inspected.predicted());
+    let mut judged = inspected.judge(outcome);
     if let Some(dir) = &args.record {
         record::write(dir, &judged.outcome, &judged.predicted)
             .map_err(|error| BootError::Usage(error.to_string()))?;

@@ -2,12 +2,12 @@
 
 mod baseline;
 pub(super) mod images;
-mod policy;
 
 use super::config::ConfigChoice;
 use super::output::{Failure, Output, write_out};
+use super::policy::{Asked, Policy};
 use crate::checks::run::run_silenced;
-use crate::config::FailOn;
+use crate::config::{FailOn, Loaded};
 use crate::inspect::error::Error;
 use crate::inspect::facts::Facts;
 use crate::inspect::{Options, inspect};
@@ -17,7 +17,6 @@ use crate::report::style::{ColourChoice, Look};
 use crate::report::{Inspection, Judged};
 use crate::rules::{Rule, builtin, load, nearest};
 use clap::Args;
-use policy::Policy;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -91,8 +90,9 @@ pub struct InspectArgs {
 
 /// Runs the subcommand.
 pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
-    let policy = Policy::new(args, args.config.load()?)?;
-    let images = images::images(&policy.images)?;
+    let loaded = args.config.load()?;
+    let policy = Policy::new(&asked(args), loaded.as_ref())?;
+    let images = images::images(&meant(args, loaded.as_ref())?)?;
     let options = Options {
         profile: profile(&policy.profile)?,
         read_initrd: !args.no_initrd,
@@ -127,6 +127,28 @@ pub fn execute(args: &InspectArgs) -> Result<ExitCode, Failure> {
         fail_on = FailOn::Never;
     }
     Ok(exit_code(&inspections, fail_on))
+}
+
+fn asked(args: &InspectArgs) -> Asked {
+    Asked {
+        profile: args.profile.clone(),
+        rules: args.rules.clone(),
+        select: args.select.clone(),
+        ignore: args.ignore.clone(),
+        pedantic: args.pedantic,
+        fail_on: args.fail_on,
+    }
+}
+
+/// The images of the command line, else those of the configuration.
+fn meant(args: &InspectArgs, loaded: Option<&Loaded>) -> Result<Vec<PathBuf>, Failure> {
+    match (&args.images[..], loaded) {
+        ([], Some(loaded)) if !loaded.config.images.is_empty() => Ok(loaded.images()),
+        ([], _) => Err(Failure::usage(
+            "no image given; name one, or put `images:` into .isar-doctor.yaml",
+        )),
+        (given, _) => Ok(given.to_vec()),
+    }
 }
 
 /// An image that cannot be judged, or not wholly, is also told on stderr.

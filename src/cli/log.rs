@@ -3,7 +3,9 @@
 use super::boot::Format;
 use super::boot::judge::{self, Judged};
 use super::boot::pages::Pages;
+use super::config::ConfigChoice;
 use super::output::{Failure, complain, write_out};
+use super::policy::{Asked, Policy};
 use crate::boot::expect::Expectation;
 use crate::boot::names::Names;
 use crate::boot::outcome::{Ended, HostFacts, Outcome};
@@ -11,7 +13,6 @@ use crate::boot::saved_log::journal::{self, Binary};
 use crate::boot::saved_log::{self, Form, Machine, SavedLog};
 use crate::boot::setup;
 use crate::boot::stages::machine::StageMachine;
-use crate::diagnose::Predicted;
 use crate::report::safe::safe;
 use clap::Args;
 use std::fs::File;
@@ -43,9 +44,12 @@ pub struct LogArgs {
     /// Machine of a test-driver log; all when not given
     #[arg(long, value_name = "NAME")]
     machine: Option<String>,
-    /// Profile: names of unit, script and device, and what success means
-    #[arg(long, value_name = "NAME|FILE", default_value = "nixos-test")]
-    profile: String,
+    /// Profile: names of unit, script and device, and what success means [default: the configuration's, or nixos-test]
+    #[arg(long, value_name = "NAME|FILE")]
+    profile: Option<String>,
+    /// The configuration
+    #[command(flatten)]
+    config: ConfigChoice,
     /// Pages
     #[command(flatten)]
     pages: Pages,
@@ -68,6 +72,11 @@ pub struct LogArgs {
 
 /// Runs the command.
 pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
+    let asked = Asked {
+        profile: args.profile.clone(),
+        ..Asked::default()
+    };
+    let policy = Policy::new(&asked, args.config.load()?.as_ref())?;
     let log = open(&args.file)?;
     let file = args.file.display();
     let machines = choose(log.machines, args.machine.as_deref()).map_err(|names| {
@@ -83,27 +92,28 @@ pub fn execute(args: &LogArgs) -> Result<ExitCode, Failure> {
         };
         return Err(Failure::unjudged(format!("{file}: there is {what} in it")));
     }
-    let profile = super::inspect::profile(&args.profile)?;
-    let inspected = args
-        .image
-        .as_deref()
-        .map(|image| judge::inspect(image, profile.clone()));
+    let image = args.image.as_deref();
+    let inspected = image
+        .map(|image| judge::inspect(image, &policy))
+        .transpose()?;
     let mut names = match &inspected {
         Some(inspected) => inspected.names(),
-        None => Names::from_profile(&profile),
+        None => Names::from_profile(&super::inspect::profile(&policy.profile)?),
     };
     names.ask(
         &args.unit,
         inspected.as_ref().and_then(judge::Inspected::facts),
     );
-    let predicted = inspected
-        .as_ref()
-        .map_or_else(Vec::new, judge::Inspected::predicted);
     let judged: Vec<(Option<String>, Judged)> = machines
         .into_iter()
         .map(|machine| {
             let name = machine.name.clone();
-            (name, judge(machine, log.form, args, &names, &predicted))
+            let outcome = outcome(machine, log.form, args, &names);
+            let judged = match &inspected {
+                Some(inspected) => inspected.judge(outcome),
+                None => Judged::new(outcome, Vec::new()),
+            };
+            (name, judged)
         })
         .collect();
     print(&judged, args)?;
@@ -157,13 +167,7 @@ fn choose(machines: Vec<Machine>, wanted: Option<&str>) -> Result<Vec<Machine>, 
     Ok(machines)
 }
 
-fn judge(
-    machine: Machine,
-    form: Form,
-    args: &LogArgs,
-    names: &Names,
-    predicted: &[Predicted],
-) -> Judged {
+fn outcome(machine: Machine, form: Form, args: &LogArgs, names: &Names) -> Outcome {
     let mut stages = StageMachine::new(names.clone());
     let mut timeline = Vec::with_capacity(machine.timeline.len() + 16);
     for seen in machine.timeline {
@@ -181,7 +185,7 @@ fn judge(
         Form::Driver => "the console, and what the test driver saw of the shell",
         Form::Syslog | Form::Journal => "the journal",
     };
-    let outcome = Outcome {
+    Outcome {
         image: args.image.as_ref().map(|i| i.display().to_string()),
         host: HostFacts {
             cpus: setup::host_facts().cpus,
@@ -197,8 +201,7 @@ fn judge(
         stages: stages.into_stages(),
         ended: Ended::LogEnds,
         launch_findings: Vec::new(),
-    };
-    Judged::new(outcome, predicted.to_vec())
+    }
 }
 
 /// For people every machine; a file, or the JSON contract, has room for one: the first that failed.

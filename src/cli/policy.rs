@@ -1,67 +1,75 @@
 //! What the command line and the configuration together ask for.
 
-use super::InspectArgs;
+use super::inspect::all_rules;
+use super::output::Failure;
 use crate::checks::run::Selection;
 use crate::checks::silence::{Silencer, expired, fits_image};
-use crate::cli::output::Failure;
 use crate::config::date::Date;
 use crate::config::{FailOn, Loaded, Suppression};
 use crate::report::Inspection;
 use crate::rules::{Rule, nearest};
 use std::path::{Path, PathBuf};
 
+/// What the command line asks for. Commands without an option for something leave it at its default.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// `--profile`
+    pub profile: Option<String>,
+    /// `--rules`
+    pub rules: Vec<PathBuf>,
+    /// `--select`
+    pub select: Vec<String>,
+    /// `--ignore`
+    pub ignore: Vec<String>,
+    /// `--pedantic`
+    pub pedantic: bool,
+    /// `--fail-on`
+    pub fail_on: Option<FailOn>,
+}
+
 /// How images are judged. Options win over the configuration.
-pub(super) struct Policy {
-    pub(super) profile: String,
-    pub(super) rules: Vec<Rule>,
-    pub(super) selection: Selection,
-    pub(super) fail_on: FailOn,
-    pub(super) images: Vec<PathBuf>,
+pub struct Policy {
+    /// Name or file of the profile.
+    pub profile: String,
+    /// The built-in rules and the team's own.
+    pub rules: Vec<Rule>,
+    /// Which of them are told, and how severe they are.
+    pub selection: Selection,
+    /// From which severity on findings make the exit code 1.
+    pub fail_on: FailOn,
     suppressions: Vec<Suppression>,
     dir: PathBuf,
     today: Date,
 }
 
 impl Policy {
-    pub(super) fn new(args: &InspectArgs, loaded: Option<Loaded>) -> Result<Policy, Failure> {
-        let rule_dirs = loaded.as_ref().map(Loaded::rule_dirs).unwrap_or_default();
-        let rules = super::all_rules(&[rule_dirs, args.rules.clone()].concat())?;
-        let config = loaded.as_ref().map(|l| &l.config);
-        let fail_on = args.fail_on.or(config.and_then(|c| c.fail_on));
+    /// Of the command line and the configuration.
+    pub fn new(asked: &Asked, loaded: Option<&Loaded>) -> Result<Policy, Failure> {
+        let rule_dirs = loaded.map(Loaded::rule_dirs).unwrap_or_default();
+        let rules = all_rules(&[rule_dirs, asked.rules.clone()].concat())?;
+        let config = loaded.map(|l| &l.config);
+        let fail_on = asked.fail_on.or(config.and_then(|c| c.fail_on));
         let fail_on = fail_on.unwrap_or(FailOn::Error);
-        let images = match (&args.images[..], &loaded) {
-            ([], Some(loaded)) if !loaded.config.images.is_empty() => loaded.images(),
-            ([], _) => {
-                return Err(Failure::usage(
-                    "no image given; name one, or put `images:` into .isar-doctor.yaml",
-                ));
-            }
-            (given, _) => given.to_vec(),
-        };
+        let profile = asked.profile.clone().or_else(|| loaded?.profile());
         Ok(Policy {
-            profile: args
-                .profile
-                .clone()
-                .or_else(|| loaded.as_ref()?.profile())
-                .unwrap_or_else(|| "nixos-test".into()),
-            selection: selection(args, config, &rules, fail_on)?,
+            profile: profile.unwrap_or_else(|| "nixos-test".into()),
+            selection: selection(asked, config, &rules, fail_on)?,
             rules,
             fail_on,
-            images,
             suppressions: config.map(|c| c.suppressions.clone()).unwrap_or_default(),
-            dir: loaded.map(|l| l.dir).unwrap_or_default(),
+            dir: loaded.map(|l| l.dir.clone()).unwrap_or_default(),
             today: Date::today(),
         })
     }
 
     /// The suppressions that hold for an image.
-    pub(super) fn silencer(&self, image: &Path) -> Silencer {
+    pub fn silencer(&self, image: &Path) -> Silencer {
         Silencer::for_image(&self.suppressions, image, &self.dir, self.today)
     }
 
     /// Notes with each image the suppressions meant for it that have expired, and those that silenced nothing in any image
     /// although their rule could be judged.
-    pub(super) fn audit(&self, inspections: &mut [Inspection]) {
+    pub fn audit(&self, inspections: &mut [Inspection]) {
         for (index, suppression) in self.suppressions.iter().enumerate() {
             let late = expired(suppression, self.today);
             let used = inspections.iter().any(|i| {
@@ -94,7 +102,7 @@ impl Policy {
 }
 
 fn selection(
-    args: &InspectArgs,
+    args: &Asked,
     config: Option<&crate::config::Config>,
     rules: &[Rule],
     fail_on: FailOn,

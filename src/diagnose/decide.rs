@@ -189,6 +189,7 @@ fn assemble(mut chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verd
         confidence: chosen.confidence,
         racy: race && margin.is_some_and(|ms| ms > -RACY_MS),
         margin_ms: margin.filter(|_| race),
+        accepted: None,
         unhealthy: None,
         evidence: chosen.evidence,
         alternatives,

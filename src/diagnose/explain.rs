@@ -361,6 +361,7 @@ mod tests {
         Predicted {
             rule: rule.into(),
             error: true,
+            standing: None,
             stage: Stage::Rootfs,
             critical_point: CriticalPoint::RootDevice,
             message: String::new(),

@@ -5,7 +5,7 @@ use super::device::{self, margin_ms};
 use super::patterns::{Weight, scan};
 use super::unit_outcome::{UnitNames, outcome};
 use super::verdict::{Blame, Confidence, Evidence, Verdict};
-use super::{Case, advice, explain, unit::RACE, words};
+use super::{Case, Predicted, advice, explain, unit::RACE, words};
 use crate::boot::interview::OWNERS;
 use crate::boot::timeline::{Event, Observation, Source};
 use crate::critical_point::CriticalPoint as Cp;
@@ -35,6 +35,7 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
         confidence: Confidence::Observed,
         racy: race.is_some(),
         margin_ms: margin,
+        accepted: race.and_then(Predicted::accepted),
         unhealthy: None,
         evidence: answered(case),
         fix: None,
@@ -74,6 +75,7 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
     if let Some((login, answer)) = login_on_device(case) {
         // Which of the two gets a line is chance.
         verdict.racy = true;
+        verdict.accepted = None;
         let cause = format!(
             "{login} has /dev/{} open beside the shell: the two take each other's input",
             case.names.profile.device

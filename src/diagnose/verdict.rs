@@ -106,6 +106,9 @@ pub struct Verdict {
     pub confidence: Confidence,
     /// The outcome depends on timing: another boot of the same image may end differently.
     pub racy: bool,
+    /// Why the team's configuration accepts the finding that says so: then a boot that reached the shell is well all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
     /// Milliseconds of the guest's clock from the device's appearance to the condition's check; negative when the check came first.
     pub margin_ms: Option<f64>,
     /// The guest answered, and yet something is wrong with it (failed units, emergency mode afterwards).
@@ -126,8 +129,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Healthy: the shell answered and nothing else was wrong.
+    /// Healthy: the shell answered and nothing else was wrong, but for a race that is known and accepted.
     pub fn healthy(&self) -> bool {
-        self.reached && !self.racy && self.unhealthy.is_none()
+        let sound = !self.racy || self.accepted.is_some();
+        self.reached && sound && self.unhealthy.is_none()
     }
 }

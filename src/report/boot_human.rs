@@ -3,7 +3,7 @@
 use super::safe::safe;
 use crate::boot::outcome::{Ended, Outcome};
 use crate::diagnose::verdict::{Blame, Confidence, Verdict};
-use crate::diagnose::{Predicted, asked};
+use crate::diagnose::{Predicted, Standing, asked};
 use crate::stage::Stage;
 use owo_colors::OwoColorize;
 use std::io::{Result, Write};
@@ -35,6 +35,9 @@ pub fn write(
             "  {} another boot of this image may end differently{margin}",
             "racy:".yellow()
         )?;
+    }
+    if let Some(reason) = &verdict.accepted {
+        writeln!(out, "  {} {}", "accepted:".dimmed(), safe(reason))?;
     }
     if verdict.stage.is_some() {
         writeln!(
@@ -224,19 +227,29 @@ fn findings(out: &mut dyn Write, outcome: &Outcome, predicted: &[Predicted]) -> 
             writeln!(out, "      fix  {}", safe(&f.fix))?;
         }
     }
-    if !predicted.is_empty() {
+    let told: Vec<&Predicted> = predicted
+        .iter()
+        .filter(|p| p.standing() != Standing::Off)
+        .collect();
+    if !told.is_empty() {
         writeln!(out, "\n{}", "What inspect says about the image".bold())?;
-        for p in predicted.iter().take(FINDINGS) {
+        for p in told.iter().take(FINDINGS) {
+            let (label, reason) = match p.standing() {
+                Standing::Accepted(reason) => ("accepted".dimmed().to_string(), Some(reason)),
+                standing => (severity(standing == Standing::Error), None),
+            };
             writeln!(
                 out,
-                "  {}[{}] {} ({})",
-                severity(p.error),
+                "  {label}[{}] {} ({})",
                 p.rule,
                 safe(&p.message),
                 safe(&p.location.to_string())
             )?;
+            if let Some(reason) = reason {
+                writeln!(out, "      reason  {}", safe(&reason))?;
+            }
         }
-        if let Some(more) = predicted.len().checked_sub(FINDINGS).filter(|n| *n > 0) {
+        if let Some(more) = told.len().checked_sub(FINDINGS).filter(|n| *n > 0) {
             writeln!(
                 out,
                 "  … and {more} more: isar-doctor inspect shows them all"

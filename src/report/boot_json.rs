@@ -3,9 +3,9 @@
 use crate::boot::outcome::{Ended, HostFacts, Outcome};
 use crate::boot::timeline::{Event, Observation};
 use crate::critical_point::CriticalPoint;
-use crate::diagnose::Predicted;
 use crate::diagnose::asked::{self, UnitReport};
 use crate::diagnose::verdict::Verdict;
+use crate::diagnose::{Predicted, Standing};
 use crate::inspect::source::Location;
 use crate::stage::Stage;
 use schemars::JsonSchema;
@@ -91,6 +91,9 @@ pub struct Finding {
     pub argument: Option<String>,
     /// What to do.
     pub fix: Option<String>,
+    /// Why the team's configuration accepts it: then it does not count for the exit code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<String>,
 }
 
 /// Makes the report.
@@ -107,18 +110,10 @@ pub fn report(outcome: &Outcome, verdict: Verdict, predicted: &[Predicted]) -> B
             location: Location::default(),
             argument: Some(f.argument.clone()),
             fix: Some(f.fix.clone()),
+            suppressed: None,
         })
         .collect();
-    findings.extend(predicted.iter().map(|p| Finding {
-        rule: p.rule.clone(),
-        severity: if p.error { "error" } else { "warning" }.to_owned(),
-        stage: p.stage,
-        critical_point: p.critical_point,
-        message: p.message.clone(),
-        location: p.location.clone(),
-        argument: None,
-        fix: p.fix.clone(),
-    }));
+    findings.extend(predicted.iter().filter_map(of_the_image));
     BootReport {
         schema: SCHEMA.to_owned(),
         image: outcome.image.clone(),
@@ -144,6 +139,27 @@ pub fn report(outcome: &Outcome, verdict: Verdict, predicted: &[Predicted]) -> B
         verdict,
         findings,
     }
+}
+
+/// What inspect foresaw, as the configuration has it told.
+fn of_the_image(p: &Predicted) -> Option<Finding> {
+    let (error, suppressed) = match p.standing() {
+        Standing::Error => (true, None),
+        Standing::Warning => (false, None),
+        Standing::Accepted(reason) => (p.error, Some(reason)),
+        Standing::Off => return None,
+    };
+    Some(Finding {
+        rule: p.rule.clone(),
+        severity: if error { "error" } else { "warning" }.to_owned(),
+        stage: p.stage,
+        critical_point: p.critical_point,
+        message: p.message.clone(),
+        location: p.location.clone(),
+        argument: None,
+        fix: p.fix.clone(),
+        suppressed,
+    })
 }
 
 fn timeline(observations: &[Observation]) -> Vec<Entry> {

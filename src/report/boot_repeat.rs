@@ -41,7 +41,7 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The shell answered, and nothing was wrong.
+    /// The shell answered, and nothing was wrong that is not accepted.
     Healthy,
     /// The shell answered, and a race stood open.
     Racy,
@@ -56,10 +56,10 @@ impl Run {
     pub fn new(number: u32, verdict: &Verdict, seconds: f64, timed_out: bool) -> Run {
         let outcome = if !verdict.reached {
             Kind::Failed
-        } else if verdict.racy {
-            Kind::Racy
         } else if verdict.healthy() {
             Kind::Healthy
+        } else if verdict.racy {
+            Kind::Racy
         } else {
             Kind::Unhealthy
         };

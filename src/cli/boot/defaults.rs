@@ -4,17 +4,36 @@ use super::BootArgs;
 use crate::boot::arguments::take_memory;
 use crate::cli::inspect::images::images;
 use crate::cli::output::Failure;
+use crate::cli::policy::{Asked, Policy};
 use crate::config::Loaded;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The arguments with the configuration's defaults filled in.
-pub fn configured(mut args: BootArgs, matches: Option<&ArgMatches>) -> Result<BootArgs, Failure> {
-    let Some(loaded) = args.config.load()? else {
-        return Ok(args);
+/// The arguments with the configuration's defaults filled in, and how the image is judged.
+pub fn configured(
+    args: BootArgs,
+    matches: Option<&ArgMatches>,
+) -> Result<(BootArgs, Policy), Failure> {
+    let loaded = args.config.load()?;
+    let asked = Asked {
+        profile: args.profile.clone(),
+        ..Asked::default()
     };
+    let policy = Policy::new(&asked, loaded.as_ref())?;
+    let args = match loaded {
+        Some(loaded) => filled(args, matches, &loaded)?,
+        None => args,
+    };
+    Ok((args, policy))
+}
+
+fn filled(
+    mut args: BootArgs,
+    matches: Option<&ArgMatches>,
+    loaded: &Loaded,
+) -> Result<BootArgs, Failure> {
     let given = |id: &str| {
         let source = matches.and_then(|m| m.value_source(id));
         source.is_some_and(|s| s != ValueSource::DefaultValue)
@@ -26,13 +45,12 @@ pub fn configured(mut args: BootArgs, matches: Option<&ArgMatches>) -> Result<Bo
         }
     }
     let seconds = |s: Option<f64>| s.and_then(|s| Duration::try_from_secs_f64(s).ok());
-    fill(&mut args.profile, given("profile"), loaded.profile());
     fill(&mut args.accel, given("accel"), boot.accel);
     fill(&mut args.timeout, given("timeout"), seconds(boot.timeout));
     fill(&mut args.settle, given("settle"), seconds(boot.settle));
     let quiet_after = seconds(boot.quiet_after);
     fill(&mut args.quiet_after, given("quiet_after"), quiet_after);
-    args.qemu = args.qemu.or_else(|| program(&loaded, boot.qemu.as_ref()?));
+    args.qemu = args.qemu.or_else(|| program(loaded, boot.qemu.as_ref()?));
     // A start script brings its own machine.
     if args.run_script.is_some() {
         return Ok(args);
@@ -49,7 +67,7 @@ pub fn configured(mut args: BootArgs, matches: Option<&ArgMatches>) -> Result<Bo
     args.ovmf_code = args.ovmf_code.or_else(|| file(&boot.ovmf_code));
     args.ovmf_vars = args.ovmf_vars.or_else(|| file(&boot.ovmf_vars));
     if args.image.is_none() && !loaded.config.images.is_empty() {
-        args.image = Some(only(&loaded)?);
+        args.image = Some(only(loaded)?);
     }
     Ok(args)
 }
@@ -98,7 +116,10 @@ mod tests {
             .try_get_matches_from([&all, arguments].concat())
             .unwrap();
         let args = Alone::from_arg_matches(&matches).unwrap().boot;
-        configured(args, Some(&matches))
+        configured(args, Some(&matches)).map(|(args, policy)| {
+            assert_eq!(policy.profile, "login");
+            args
+        })
     }
 
     #[test]
@@ -109,7 +130,6 @@ mod tests {
         assert_eq!(args.timeout, Duration::from_secs(90));
         assert_eq!(args.quiet_after, Duration::from_millis(2500));
         assert_eq!(args.accel, Choice::Tcg);
-        assert_eq!(args.profile, "login");
         assert_eq!(args.qemu, Some(dir.path().join("tools/qemu")));
         assert_eq!(args.ovmf_code, Some(dir.path().join("fw/code.fd")));
         assert_eq!(args.image, Some(dir.path().join("only.wic")));
@@ -134,7 +154,7 @@ mod tests {
         assert_eq!(args.memory, crate::boot::setup::DEFAULT_MEMORY);
         assert_eq!(args.timeout, Duration::from_secs(90));
         std::fs::write(dir.path().join("b.wic"), "").unwrap();
-        let told = parsed(dir.path(), "images: ['*.wic']\n", &[]).unwrap_err();
+        let told = parsed(dir.path(), "profile: login\nimages: ['*.wic']\n", &[]).unwrap_err();
         assert!(told.to_string().ends_with("are 2: name one"), "{told}");
     }
 }

@@ -9,15 +9,18 @@ use crate::boot::setup::host_facts;
 use crate::boot::stages::Stages;
 use crate::boot::timeline::Observation;
 use crate::boot::trouble::BootError;
-use crate::checks;
+use crate::checks::foreseen::foreseen;
+use crate::cli::output::Failure;
+use crate::cli::policy::Policy;
+use crate::config::FailOn;
 use crate::critical_point::CriticalPoint;
 use crate::diagnose::verdict::{Blame, Confidence, Verdict};
-use crate::diagnose::{self, Case, Predicted};
+use crate::diagnose::{self, Case, Predicted, Standing};
 use crate::inspect::facts::Facts;
 use crate::inspect::{self, Options};
 use crate::profile::Profile;
 use crate::report::{boot_human, boot_json, safe::safe};
-use crate::rules::builtin;
+use crate::rules::Severity;
 use crate::stage::Stage;
 use std::io::Write;
 use std::path::Path;
@@ -29,25 +32,28 @@ pub struct Inspected {
     facts: Option<Facts>,
     predicted: Vec<Predicted>,
     asked: Vec<String>,
+    fail_on: FailOn,
 }
 
-/// Reads the image offline and judges it by the built-in rules.
-pub fn inspect(image: &Path, profile: Profile) -> Inspected {
+/// Reads the image offline and judges it as the configuration has it.
+pub fn inspect(image: &Path, policy: &Policy) -> Result<Inspected, Failure> {
+    let profile = crate::cli::inspect::profile(&policy.profile)?;
     let options = Options {
         profile: profile.clone(),
         ..Options::default()
     };
     let facts = inspect::inspect(image, &options).ok();
     let predicted = facts.as_ref().map_or_else(Vec::new, |facts| {
-        let judgement = checks::run::run(facts, &builtin::rules(), false);
-        judgement.findings.iter().map(|f| f.predicted()).collect()
+        let silencer = policy.silencer(image);
+        foreseen(facts, &policy.rules, &policy.selection, &silencer)
     });
-    Inspected {
+    Ok(Inspected {
         profile,
         facts,
         predicted,
         asked: Vec::new(),
-    }
+        fail_on: policy.fail_on,
+    })
 }
 
 impl Inspected {
@@ -76,9 +82,10 @@ impl Inspected {
         Some(consoles.collect())
     }
 
-    /// What was foreseen.
-    pub fn predicted(&self) -> Vec<Predicted> {
-        self.predicted.clone()
+    /// A boot of the image, judged.
+    pub fn judge(&self, outcome: Outcome) -> Judged {
+        let judged = Judged::new(outcome, self.predicted.clone());
+        judged.failing_on(self.fail_on)
     }
 
     /// Everything known of the image.
@@ -104,6 +111,7 @@ pub struct Judged {
     /// What inspect had foreseen.
     pub predicted: Vec<Predicted>,
     verdict: Verdict,
+    fail_on: FailOn,
 }
 
 impl Judged {
@@ -123,7 +131,14 @@ impl Judged {
             outcome,
             predicted,
             verdict,
+            fail_on: FailOn::Error,
         }
+    }
+
+    /// With another threshold for findings about a boot that reached its shell.
+    pub fn failing_on(mut self, fail_on: FailOn) -> Judged {
+        self.fail_on = fail_on;
+        self
     }
 
     /// The verdict.
@@ -184,14 +199,23 @@ impl Judged {
         }
         let good = match expectation {
             Some(expectation) => expectation.met(&self.verdict),
-            None => self.verdict.healthy() && !self.has_errors(),
+            None => self.verdict.healthy() && !self.has_findings(),
         };
         ExitCode::from(u8::from(!good))
     }
 
-    fn has_errors(&self) -> bool {
-        let launch = &self.outcome.launch_findings;
-        launch.iter().any(|f| f.severity == "error") || self.predicted.iter().any(|p| p.error)
+    fn has_findings(&self) -> bool {
+        let launch = self.outcome.launch_findings.iter();
+        let launch = launch.map(|f| match f.severity.as_str() {
+            "error" => Severity::Error,
+            _ => Severity::Warning,
+        });
+        let image = self.predicted.iter().filter_map(|p| match p.standing() {
+            Standing::Error => Some(Severity::Error),
+            Standing::Warning => Some(Severity::Warning),
+            Standing::Accepted(_) | Standing::Off => None,
+        });
+        launch.chain(image).any(|s| self.fail_on.reached(s))
     }
 }
 
@@ -224,6 +248,7 @@ pub fn report_trouble(error: &BootError, image: Option<&Path>, file: Option<&Pat
         confidence: Confidence::Observed,
         racy: false,
         margin_ms: None,
+        accepted: None,
         unhealthy: None,
         evidence: Vec::new(),
         fix: Some(trouble.remedy.clone()),
@@ -236,6 +261,7 @@ pub fn report_trouble(error: &BootError, image: Option<&Path>, file: Option<&Pat
         outcome,
         predicted: Vec::new(),
         verdict,
+        fail_on: FailOn::Error,
     };
     // The complaint on stderr follows in any case.
     let _ = judged.print(Format::Json, false, file);

@@ -136,7 +136,7 @@ fn carry_out(
     let outcome = observe(&own, target, inspected, quiet.as_mut(), None)
         .map_err(|e: BootError| e.to_string())?;
     drop(files);
-    Ok((by.to_owned(), Judged::new(outcome, inspected.predicted())))
+    Ok((by.to_owned(), inspected.judge(outcome)))
 }
 
 /// The SMBIOS string by which this loader takes more options, when it knows one. What counts is the program on the ESP.

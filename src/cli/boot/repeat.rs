@@ -1,6 +1,6 @@
 //! `boot --repeat N`: the same image over and over, for races that are won on most days.
 
-use super::judge::{Inspected, Judged};
+use super::judge::Inspected;
 use super::{BootArgs, Format, Target, observe};
 use crate::boot::outcome::Ended;
 use crate::boot::setup::host_facts;
@@ -70,7 +70,7 @@ fn once(args: &BootArgs, inspected: &Inspected, number: u32) -> Result<Run, Boot
     let outcome = observe(args, target, inspected, display.as_mut(), None)?;
     let seconds = outcome.timeline.last().map_or(0.0, |o| o.t);
     let timed_out = matches!(outcome.ended, Ended::Timeout { .. });
-    let judged = Judged::new(outcome, inspected.predicted());
+    let judged = inspected.judge(outcome);
     Ok(Run::new(number, judged.verdict(), seconds, timed_out))
 }
 

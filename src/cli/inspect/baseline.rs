@@ -1,8 +1,8 @@
 //! `--baseline` and `--write-baseline`.
 
-use super::policy::Policy;
 use crate::checks::baseline::{self, Baseline, Entry};
 use crate::cli::output::{Failure, write_out};
+use crate::cli::policy::Policy;
 use crate::report::Inspection;
 use crate::rules::Severity;
 use std::path::{Path, PathBuf};

@@ -163,6 +163,7 @@ impl Boot {
         self.predicted.push(Predicted {
             rule: rule.into(),
             error: true,
+            standing: None,
             stage,
             critical_point,
             message: format!("inspect says {rule}"),

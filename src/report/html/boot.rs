@@ -2,8 +2,8 @@
 
 use super::{page, prose, text};
 use crate::boot::outcome::Outcome;
-use crate::diagnose::Predicted;
 use crate::diagnose::verdict::Verdict;
+use crate::diagnose::{Predicted, Standing};
 use crate::report::svg;
 use crate::stage::Stage;
 use serde_json::json;
@@ -50,6 +50,9 @@ fn head(body: &mut String, verdict: &Verdict) {
         body.push_str(
             "<p class=\"warn\">racy: another boot of this image may end differently</p>\n",
         );
+    }
+    if let Some(reason) = &verdict.accepted {
+        let _ = writeln!(body, "<p class=\"dim\">accepted: {}</p>", text(reason));
     }
     if let Some(fix) = &verdict.fix {
         let _ = writeln!(body, "<p><strong>Fix</strong> {}</p>", prose(fix));
@@ -103,15 +106,21 @@ fn evidence(body: &mut String, verdict: &Verdict, predicted: &[Predicted]) {
         }
         body.push_str("</table>\n");
     }
-    if !predicted.is_empty() {
+    let told = |p: &&Predicted| p.standing() != Standing::Off;
+    if predicted.iter().any(|p| told(&p)) {
         body.push_str("<h2>What inspect says about the image</h2>\n");
-        for p in predicted {
-            let class = if p.error { "error" } else { "warning" };
+        for p in predicted.iter().filter(told) {
+            let (class, reason) = match p.standing() {
+                Standing::Accepted(reason) => ("accepted", format!(" accepted: {reason}")),
+                Standing::Error => ("error", String::new()),
+                _ => ("warning", String::new()),
+            };
             let _ = writeln!(
                 body,
-                "<article class=\"{class}\"><h3>{}</h3><p class=\"dim\"><code>{}</code></p><p class=\"mono\">{}</p></article>",
+                "<article class=\"{class}\"><h3>{}</h3><p class=\"dim\"><code>{}</code>{}</p><p class=\"mono\">{}</p></article>",
                 text(&p.message),
                 text(&p.rule),
+                text(&reason),
                 text(&p.location.to_string())
             );
         }
