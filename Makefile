@@ -39,7 +39,7 @@ docs: ## write docs/rules from rules/
 	rm -f docs/rules/*.md
 	cargo run --quiet -- rules --write-docs docs/rules
 
-deb: ## a Debian package in target/deb, for `apt install ./…`
+deb: ## a Debian package (cargo-deb) in target/deb, for `apt install ./…`
 	@scripts/deb
 
 bench: setup ## speed and memory, with figures
