@@ -17,6 +17,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
+#[ignore = "builds cargo-deb once: make test-full"]
 fn the_package_holds_everything_and_its_program_runs() {
     let deb = output("scripts/deb", &[PROGRAM]);
     let deb = deb.trim();
@@ -30,13 +31,25 @@ fn the_package_holds_everything_and_its_program_runs() {
         "./usr/share/man/man1/isar-doctor-diff.1.gz\n",
         "./usr/share/doc/isar-doctor/copyright\n",
         "./usr/share/doc/isar-doctor/docs/rules/README.md\n",
+        "./usr/share/doc/isar-doctor/examples/isar/classes/isar-doctor.bbclass\n",
     ] {
         assert!(contents.contains(path), "{path} in\n{contents}");
     }
-    assert!(contents.lines().all(|l| l.contains(" root/root ")));
+    assert!(contents.lines().all(|l| l.contains(" 0/0 ")));
     let fields = output("dpkg-deb", &["--field", deb, "Version", "Depends"]);
     assert!(fields.contains(env!("CARGO_PKG_VERSION")), "{fields}");
     assert!(fields.contains("libc6 (>= 2."), "{fields}");
+
+    let copyright = "dpkg-deb --fsys-tarfile \"$1\" | tar xO ./usr/share/doc/isar-doctor/copyright";
+    let copyright = output("sh", &["-c", copyright, "sh", deb]);
+    for licence in ["License: MIT or Apache-2.0", "Permission is hereby granted"] {
+        assert!(copyright.contains(licence), "{copyright}");
+    }
+    let plan = output(
+        "apt-get",
+        &["install", "--reinstall", "--simulate", &format!("./{deb}")],
+    );
+    assert!(plan.contains("Inst isar-doctor"), "{plan}");
 
     let dir = tempfile::tempdir().expect("a temporary directory");
     let root = dir.path().to_str().expect("UTF-8");
@@ -57,10 +70,35 @@ fn completions_know_the_subcommands() {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
+}
+
+/// What bash offers for the last of these words.
+fn bash_offers(script: &Path, words: &[&str]) -> String {
+    let complete = r#"source "$1"; shift
+        function=$(complete -p isar-doctor | sed 's/.* -F \([^ ]*\) .*/\1/')
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        "$function" "$1" "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}""#;
+    let assert = Command::new("bash")
+        .args(["-c", complete, "bash"])
+        .arg(script)
+        .arg("isar-doctor")
+        .args(words)
+        .assert()
+        .success();
+    String::from_utf8_lossy(&assert.get_output().stdout)
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn bash_completes_subcommands_options_and_values() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("completion");
     std::fs::write(&file, output(PROGRAM, &["completions", "bash"])).expect("a file");
-    Command::new("bash").arg("-n").arg(&file).assert().success();
+    assert_eq!(bash_offers(&file, &["ins"]), "inspect");
+    assert_eq!(bash_offers(&file, &["inspect", "--fail"]), "--fail-on");
+    assert_eq!(bash_offers(&file, &["inspect", "--format", "s"]), "sarif");
+    assert_eq!(bash_offers(&file, &["config", "che"]), "check");
 }
 
 #[test]

@@ -35,8 +35,20 @@ pub struct ManArgs {
 pub fn completions(args: &CompletionsArgs, mut command: Command) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     generate(args.shell, &mut command, NAME, &mut script);
-    write_out(None, &String::from_utf8_lossy(&script))?;
+    let script = String::from_utf8_lossy(&script);
+    let script = match args.shell {
+        Shell::Bash => one_name(&script),
+        _ => script.into_owned(),
+    };
+    write_out(None, &script)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A program with a hyphen in its name has two names in clap_complete's bash script, and so no options after a subcommand
+/// (https://github.com/clap-rs/clap/issues/6421).
+fn one_name(script: &str) -> String {
+    let (wrong, right) = (NAME.replace('-', "__subcmd__"), NAME.replace('-', "__"));
+    script.replace(&wrong, &right)
 }
 
 /// `man`.
