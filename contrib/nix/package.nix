@@ -1,4 +1,4 @@
-# pkgs.callPackage ./package.nix { src = <this repository>; }
+# pkgs.callPackage ./package.nix { src = builtins.fetchGit <this repository>; }   (tracked files only, not target/)
 { lib, rustPlatform, installShellFiles, src }:
 
 rustPlatform.buildRustPackage {
