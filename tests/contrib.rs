@@ -17,6 +17,30 @@ fn yaml(path: &str) -> Value {
     serde_yaml::from_str(&template(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+#[test]
+#[ignore = "needs the schemas (scripts/setup-validators): make test-full"]
+fn the_templates_are_valid_by_the_services_schemas() {
+    for (path, schema) in [
+        ("gitlab/isar-doctor.gitlab-ci.yml", "gitlab-ci.json"),
+        ("github/action.yml", "github-actions.json"),
+    ] {
+        let schema = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/validators")
+            .join(schema);
+        let schema = std::fs::read(&schema)
+            .unwrap_or_else(|e| panic!("{}: {e}; run scripts/setup-validators", schema.display()));
+        let schema = serde_json::from_slice(&schema).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let template = serde_json::to_value(yaml(path)).expect("JSON");
+        let wrong: Vec<String> = validator
+            .iter_errors(&template)
+            .map(|e| format!("{}: {:.300}", e.instance_path(), e.to_string()))
+            .collect();
+        assert!(wrong.is_empty(), "{path}: {}", wrong.join("\n"));
+        assert!(!validator.is_valid(&serde_json::json!({"runs": 1, "job": {"script": 1}})));
+    }
+}
+
 /// Runs a script in a directory with our program first in PATH; the exit code and what it printed.
 fn run(script: &str, dir: &Path, variables: &[(&str, &str)]) -> (i32, String) {
     let bin = PathBuf::from(env!("CARGO_BIN_EXE_isar-doctor"));
