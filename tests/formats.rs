@@ -69,6 +69,40 @@ fn several_formats_at_once() {
     }
 }
 
+/// A report a line, each by the published schema.
+#[test]
+fn json_lines_keep_to_the_schema_line_by_line() {
+    let schema = isar_doctor::report::json::schema().unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let text = written("jsonl");
+    let reports: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(reports.len(), images().len());
+    for (report, image) in reports.iter().zip(images()) {
+        assert!(validator.is_valid(report), "{}", report["image"]);
+        assert_eq!(report["image"], image.display().to_string());
+    }
+}
+
+/// A rule's words have several lines; no format may show a line break as an escape.
+#[test]
+fn line_breaks_are_line_breaks() {
+    for format in ["human", "junit", "github", "gitlab", "markdown"] {
+        assert!(!written(format).contains("\\n"), "{format}");
+    }
+    let sarif: Value = serde_json::from_str(&written("sarif")).unwrap();
+    for result in sarif["runs"][0]["results"].as_array().unwrap() {
+        let text = result["message"]["text"].as_str().unwrap();
+        assert!(
+            text.contains("\n\nFix: ") && !text.contains("\\n"),
+            "{text}"
+        );
+    }
+}
+
 /// What GitLab's documentation of Code Quality reports asks for.
 #[test]
 fn gitlab_gets_every_field() {

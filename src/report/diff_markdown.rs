@@ -2,7 +2,7 @@
 
 use super::diff_human::Heads;
 use super::diff_words;
-use super::markdown::{code, text};
+use super::markdown::{code, prose, text};
 use crate::diff::Comparison;
 use std::fmt::Write as _;
 
@@ -49,7 +49,7 @@ pub fn render(comparison: &Comparison, heads: &Heads<'_>, all: bool) -> String {
     if let Some(cause) = &comparison.cause {
         out.push_str("\n### Why\n\n");
         for (label, reason) in diff_words::reasons(comparison, cause) {
-            let _ = writeln!(out, "- **{label}**: {}", text(&reason.replace('\n', " ")));
+            let _ = writeln!(out, "- **{label}**: {}", prose(&reason));
         }
     }
     out

@@ -18,6 +18,22 @@ pub(super) fn text(raw: &str) -> String {
     out
 }
 
+/// Words of a rule: their line breaks don't matter, and what stands in backticks is code.
+pub(super) fn prose(raw: &str) -> String {
+    let words: Vec<&str> = raw.split_whitespace().collect();
+    let words = words.join(" ");
+    if words.matches('`').count() % 2 == 1 {
+        return text(&words);
+    }
+    let pieces = words.split('`').enumerate();
+    pieces
+        .map(|(n, piece)| match n % 2 {
+            0 => text(piece),
+            _ => code(piece),
+        })
+        .collect()
+}
+
 /// A code span that holds any text.
 pub(super) fn code(raw: &str) -> String {
     format!("`{}`", safe(raw).replace('`', "'"))
@@ -49,7 +65,8 @@ pub fn render(inspections: &[Inspection]) -> String {
                         f.severity.id(),
                         if f.known() { ", known" } else { "" },
                         code(&f.rule),
-                        code(&f.location.to_string()),
+                        // A bar would end the cell even in a code span.
+                        code(&f.location.to_string()).replace('|', "\\|"),
                         text(&f.message)
                     );
                 }
@@ -61,12 +78,23 @@ pub fn render(inspections: &[Inspection]) -> String {
                     let _ = writeln!(
                         out,
                         "\n**Fix:** {}\n\n**In ISAR:** {}\n\n</details>",
-                        text(&f.fix),
-                        text(&f.fix_isar)
+                        prose(&f.fix),
+                        prose(&f.fix_isar)
                     );
                 }
             }
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_rule_keep_their_code_and_lose_their_line_breaks() {
+        assert_eq!(prose("Add `A=b_c`\nto a_b."), "Add `A=b_c` to a\\_b.");
+        assert_eq!(prose("a ` <b>"), "a \\` \\<b\\>");
+    }
 }

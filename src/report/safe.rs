@@ -26,6 +26,12 @@ pub fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The same for text of several lines, which stay lines.
+pub fn safe_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(safe).collect();
+    lines.join("\n")
+}
+
 fn unsafe_char(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -42,6 +48,7 @@ mod tests {
     fn escapes_are_shown() {
         assert_eq!(safe("plain – text"), "plain – text");
         assert_eq!(safe("\x1b[2J\x07a\tb\r\n"), "\\e[2J\\u{7}a b\\r\\n");
+        assert_eq!(safe_lines("a\x1b\nb"), "a\\e\nb");
         assert_eq!(safe("\u{9b}31m \u{202e}x"), "\\u{9b}31m \\u{202e}x");
     }
 }

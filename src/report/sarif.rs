@@ -1,7 +1,7 @@
 //! SARIF 2.1.0 (OASIS standard). The artifact is the image; the place inside it is a logical location.
 
 use super::Inspection;
-use super::safe::safe;
+use super::safe::{safe, safe_lines};
 use crate::checks::baseline::{Entry, State};
 use crate::checks::fingerprint::fingerprint;
 use crate::checks::run::Finding;
@@ -43,7 +43,7 @@ fn result(image: &str, finding: &Finding) -> Value {
     let mut result = json!({
         "ruleId": finding.rule,
         "level": level(finding.severity),
-        "message": { "text": format!("{}{because}\n\nFix: {}", safe(&finding.message), safe(&finding.fix)) },
+        "message": { "text": format!("{}{because}\n\nFix: {}", safe(&finding.message), safe_lines(&finding.fix)) },
         "locations": [{ "physicalLocation": physical, "logicalLocations": [inside] }],
         "partialFingerprints": { "isarDoctor/v1": fingerprint(finding) },
         "properties": { "stage": finding.stage, "criticalPoint": finding.critical_point },
@@ -107,7 +107,7 @@ fn own(inspections: &[Inspection]) -> Vec<Value> {
             json!({
                 "id": f.rule,
                 "shortDescription": { "text": safe(&f.message) },
-                "help": { "text": format!("In the image: {}\n\nIn ISAR: {}", safe(&f.fix), safe(&f.fix_isar)) },
+                "help": { "text": format!("In the image: {}\n\nIn ISAR: {}", safe_lines(&f.fix), safe_lines(&f.fix_isar)) },
                 "defaultConfiguration": { "level": level(f.severity) },
                 "properties": { "stage": f.stage, "criticalPoint": f.critical_point },
             })
