@@ -246,3 +246,44 @@ fn a_verdict_knows_what_the_team_accepts() {
     let expired = format!("suppressions: [{{rule: {RACE}, reason: x, expires: 2001-01-01}}]\n");
     assert_eq!(log(&expired).0, 1);
 }
+
+#[test]
+fn a_production_image_is_closed() {
+    let team = Team::new("profile: production\n");
+    team.link("not-to-be-shipped", "open.wic");
+    team.link("u5-package-missing", "closed.wic");
+    let (code, report) = team.json(&["open.wic"]);
+    assert_eq!(code, 1);
+    let mut found: Vec<_> = report["findings"].as_array().unwrap().iter().collect();
+    found.sort_by_key(|f| f["rule"].to_string());
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|f| {
+            let path = f["location"]["path"].as_str().unwrap();
+            (f["rule"].as_str().unwrap(), path)
+        })
+        .collect();
+    let unit = |name: &str| format!("/usr/lib/systemd/system/{name}.service");
+    let (backdoor, debug) = (unit("nixos-test-backdoor"), unit("debug-shell"));
+    let login = "/etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf";
+    assert_eq!(
+        found,
+        [
+            ("production-autologin", login),
+            ("production-backdoor-present", backdoor.as_str()),
+            ("production-debug-shell", debug.as_str()),
+            ("production-debug-words", "/loader/entries/boot.conf"),
+            ("production-root-password", "/etc/passwd"),
+        ]
+    );
+    let (_, text, _) = team.run(&["inspect", "--quiet", "open.wic"]);
+    assert!(
+        text.contains("5 errors in open.wic; it is not fit to be shipped"),
+        "{text}"
+    );
+    let (code, report) = team.json(&["closed.wic"]);
+    assert_eq!((code, &report["findings"]), (0, &serde_json::json!([])));
+    // A test's image is judged by what a test needs.
+    let (code, report) = team.json(&["--profile", "nixos-test", "open.wic"]);
+    assert_eq!((code, &report["findings"]), (0, &serde_json::json!([])));
+}

@@ -2,6 +2,8 @@
 
 use super::device_race::unit_place;
 use super::{Answer, Check, Context, Violation};
+use crate::inspect::error::Fact;
+use crate::inspect::source::Location;
 use crate::inspect::systemd::LoadState;
 use crate::known;
 use serde::Deserialize;
@@ -45,14 +47,21 @@ impl Check for Production {
                     .units
                     .values()
                     .filter(|u| u.load == LoadState::Loaded && u.name.contains("getty"))
-                    .flat_map(|u| u.exec.iter().filter(|e| e.arguments.iter().any(|a| a == "-a" || a.starts_with("--autologin"))).map(move |e| Violation::at_line(&e.origin, format!("{} logs in without a password", u.name))))
+                    .flat_map(|u| u.exec.iter().filter(|e| e.arguments.iter().any(|a| (a.starts_with("-a") && !a.starts_with("--")) || a.starts_with("--autologin"))).map(move |e| Violation::at_line(&e.origin, format!("{} logs in without a password", u.name))))
                     .collect(),
             ),
             Aspect::RootProtected => match &cx.facts.root_password {
-                crate::inspect::error::Fact::Known(state) => Answer::from_option((state == "empty").then(|| {
-                    let place = cx.facts.rootfs.known().map(|r| crate::inspect::source::Location::file(&r.partition, "/etc/shadow")).unwrap_or_default();
-                    Violation::at(place, "root has an empty password")
-                })),
+                Fact::Known(state) => {
+                    let open = match state.as_str() {
+                        "empty" => Some("/etc/shadow"),
+                        "none" => Some("/etc/passwd"),
+                        _ => None,
+                    };
+                    Answer::from_option(open.map(|file| {
+                        let place = cx.facts.rootfs.known().map(|r| Location::file(&r.partition, file));
+                        Violation::at(place.unwrap_or_default(), "root has an empty password")
+                    }))
+                }
                 other => Answer::without(other),
             },
         }

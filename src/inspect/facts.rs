@@ -79,7 +79,7 @@ pub struct Facts {
     pub systemd: Fact<SystemdFacts>,
     /// udev.
     pub udev: Fact<UdevFacts>,
-    /// root's password: `empty`, `locked` or `set`.
+    /// root's password: `empty` (in /etc/shadow), `none` (not even asked for, by /etc/passwd), `locked` or `set`.
     pub root_password: Fact<String>,
     /// Programs that the backdoor's script calls and that the image does not have.
     pub missing_commands: BTreeSet<String>,

@@ -3,6 +3,7 @@
 use super::safe::safe;
 use super::style::Look;
 use super::{Inspection, Judged};
+use crate::profile::Goal;
 use crate::rules::Severity;
 use comfy_table::{ContentArrangement, Table};
 use schemars::JsonSchema;
@@ -97,7 +98,10 @@ pub fn line(judged: &Judged, look: Look) -> String {
         .findings
         .iter()
         .find(|f| f.severity == Severity::Error)
-        .map(|f| format!("; the boot will stop at `{}`", f.stage))
+        .map(|f| match judged.facts.profile.goal {
+            Goal::Production => "; it is not fit to be shipped".to_owned(),
+            Goal::Shell | Goal::Login => format!("; the boot will stop at `{}`", f.stage),
+        })
         .unwrap_or_default();
     format!("{} in {path}{aside}{stop}", parts.join(", "))
 }
