@@ -132,6 +132,49 @@ fn a_browser_shows_them() {
     }
 }
 
+/// A user's hands: wheel, double click, a source switched off, words to find. The lines below the plot follow.
+const HANDS: &str = r##"<script>
+const count = () => document.getElementById("lines").children.length, said = [count()];
+const at = plot.getBoundingClientRect();
+const wheel = { deltaY: -1, clientX: at.left + at.width / 2, clientY: at.top + at.height / 2, cancelable: true };
+for (let n = 0; n < 8; n++) plot.dispatchEvent(new WheelEvent("wheel", wheel));
+said.push(count());
+plot.dispatchEvent(new MouseEvent("dblclick"));
+said.push(count());
+document.querySelector("#sources input").click();
+said.push(count());
+document.querySelector("#sources input").click();
+find.value = "UNMET CONDITION"; find.dispatchEvent(new Event("input"));
+said.push(count());
+document.title = "lines " + said.join(" ");
+</script></html>"##;
+
+#[test]
+#[ignore = "needs a browser (scripts/setup-browser): make test-full"]
+fn the_timeline_zooms_and_filters() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = boot_page(dir.path());
+    let text = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(&page, text.replace("</html>", HANDS)).unwrap();
+    let shown = dom(&page, &["--window-size=1180,1600"]);
+    let title = shown.split_once("<title>lines ").unwrap().1;
+    let counts: Vec<usize> = title
+        .split_once("</title>")
+        .unwrap()
+        .0
+        .split(' ')
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let [all, zoomed, back, without_one, found] = counts[..] else {
+        panic!("{counts:?}");
+    };
+    println!("{counts:?}");
+    assert!(zoomed < all / 2, "{counts:?}");
+    assert_eq!(back, all);
+    assert!(without_one < all, "{counts:?}");
+    assert!((1..10).contains(&found), "{counts:?}");
+}
+
 /// A log line is hostile: it must not become markup, nor end the script's data.
 #[test]
 #[ignore = "needs a browser (scripts/setup-browser): make test-full"]
