@@ -40,6 +40,20 @@ pub struct Profile {
     pub package: String,
 }
 
+impl Profile {
+    /// What stands for the placeholders of rules.
+    pub fn names(&self) -> [(&'static str, &str); 6] {
+        [
+            ("unit", self.unit.as_str()),
+            ("device", self.device.as_str()),
+            ("module", self.module.as_str()),
+            ("console", self.console.as_str()),
+            ("magic", self.magic.as_str()),
+            ("package", self.package.as_str()),
+        ]
+    }
+}
+
 impl Default for Profile {
     fn default() -> Self {
         Profile {

@@ -6,6 +6,7 @@ pub mod load;
 
 use crate::checks::Check;
 use crate::critical_point::CriticalPoint;
+use crate::profile::Profile;
 use crate::stage::Stage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,26 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The rule with the names of a profile in its texts, for people.
+    pub fn named(&self, profile: &Profile) -> Rule {
+        let names = profile.names();
+        let fill = |text: &str| fill_text(text, &names);
+        Rule {
+            title: fill(&self.title),
+            why: fill(&self.why),
+            symptom: fill(&self.symptom),
+            example: self.example.as_ref().map(|e| Example {
+                bad: fill(&e.bad),
+                good: fill(&e.good),
+            }),
+            fix: Fix {
+                image: fill(&self.fix.image),
+                isar: fill(&self.fix.isar),
+            },
+            ..self.clone()
+        }
+    }
+
     /// Makes the rule's check, with the names filled in.
     pub fn check(&self, names: &[(&str, &str)]) -> Result<Box<dyn Check>, String> {
         crate::checks::registry::make(&self.check, fill(&self.with, names))

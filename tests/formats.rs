@@ -94,6 +94,11 @@ fn line_breaks_are_line_breaks() {
         assert!(!written(format).contains("\\n"), "{format}");
     }
     let sarif: Value = serde_json::from_str(&written("sarif")).unwrap();
+    let help = sarif["runs"][0]["tool"]["driver"]["rules"].to_string();
+    assert!(
+        help.contains("Requires=dev-hvc0.device") && !help.contains("{device}"),
+        "{help}"
+    );
     for result in sarif["runs"][0]["results"].as_array().unwrap() {
         let text = result["message"]["text"].as_str().unwrap();
         assert!(

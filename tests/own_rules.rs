@@ -206,3 +206,29 @@ fn explain_gives_a_suppression_that_works() {
     assert_eq!(code, 2);
     assert!(err.contains("did you mean `team-quiet-boot`?"), "{err}");
 }
+
+#[test]
+fn rules_are_told_with_the_names_of_the_profile() {
+    let team = Team::new("profile: ours.yaml\n");
+    let ours = include_str!("../rules/profiles/nixos-test.yaml");
+    let ours = ours
+        .replace("hvc0", "hvc7")
+        .replace("name: nixos-test", "name: ours");
+    fs::write(team.path().join("ours.yaml"), ours).unwrap();
+    let id = "backdoor-device-not-pulled-in";
+    let (code, text, err) = team.run(&["explain", id]);
+    assert_eq!(code, 0, "{err}");
+    assert!(text.contains("Add `Requires=dev-hvc7.device`"), "{text}");
+    let (_, list, _) = team.run(&["rules"]);
+    // An id stands whole in its line.
+    assert!(
+        list.lines()
+            .any(|l| l.trim_start().starts_with(&format!("{id} "))),
+        "{list}"
+    );
+    for all in [text, list] {
+        for placeholder in ["{device}", "{unit}", "{module}", "{console}", "{package}"] {
+            assert!(!all.contains(placeholder), "{all}");
+        }
+    }
+}

@@ -27,14 +27,10 @@ impl<'a> Context<'a> {
     }
     /// Placeholders of rules and what they stand for in this image.
     pub fn names(&self) -> [(&'static str, &'a str); 6] {
-        [
-            ("unit", self.unit_name()),
-            ("device", self.profile.device.as_str()),
-            ("module", self.profile.module.as_str()),
-            ("console", self.profile.console.as_str()),
-            ("magic", self.profile.magic.as_str()),
-            ("package", self.profile.package.as_str()),
-        ]
+        self.profile.names().map(|(key, name)| match key {
+            "unit" => (key, self.unit_name()),
+            _ => (key, name),
+        })
     }
     /// systemd's facts, when they could be read.
     pub fn systemd(&self) -> Option<&'a SystemdFacts> {

@@ -1,14 +1,16 @@
 //! `isar-doctor rules` and `isar-doctor explain`.
 
 use super::config::ConfigChoice;
-use super::inspect::all_rules;
+use super::inspect::profile;
 use super::output::{Failure, write_out};
+use super::policy::{Asked, Policy};
+use crate::profile::Profile;
 use crate::report::rule_docs;
 use crate::report::safe::safe;
 use crate::report::style::{ColourChoice, Look};
 use crate::rules::{Rule, builtin, load, nearest};
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,11 +52,15 @@ pub struct ExplainArgs {
     config: ConfigChoice,
 }
 
-/// The directories of the configuration, then those of the command line: the later ones win.
-fn directories(config: &ConfigChoice, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut dirs = config.load()?.map(|l| l.rule_dirs()).unwrap_or_default();
-    dirs.extend_from_slice(given);
-    Ok(dirs)
+/// The rules, of which the configuration's replace the built-in ones and the command line's both; and the names to tell them by.
+fn known(config: &ConfigChoice, given: &[PathBuf]) -> Result<(Vec<Rule>, Profile), Failure> {
+    let loaded = config.load()?;
+    let asked = Asked {
+        rules: given.to_vec(),
+        ..Asked::default()
+    };
+    let policy = Policy::new(&asked, loaded.as_ref())?;
+    Ok((policy.rules, profile(&policy.profile)?))
 }
 
 /// `rules`.
@@ -65,7 +71,7 @@ pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.check {
         return check(path);
     }
-    let rules = all_rules(&directories(&args.config, &args.rules)?)?;
+    let (rules, profile) = known(&args.config, &args.rules)?;
     if args.json {
         let text = serde_json::to_string_pretty(&rules).map_err(Failure::internal)?;
         write_out(None, &(text + "\n"))?;
@@ -79,7 +85,11 @@ pub fn list(args: &RulesArgs) -> Result<ExitCode, Failure> {
         .set_width(look.width)
         .force_no_tty();
     table.set_header(["rule", "severity", "stage", "critical point", "defect"]);
-    for rule in &rules {
+    // An id that is broken over lines could not be searched for.
+    if let Some(ids) = table.column_mut(0) {
+        ids.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    for rule in rules.iter().map(|r| r.named(&profile)) {
         table.add_row([
             rule.id.as_str(),
             rule.severity.id(),
@@ -164,7 +174,7 @@ fn did_you_mean(word: &str, known: &[&str]) -> String {
 
 /// `explain`.
 pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
-    let rules = all_rules(&directories(&args.config, &args.rules)?)?;
+    let (rules, profile) = known(&args.config, &args.rules)?;
     let Some(rule) = rules.iter().find(|r| r.id == args.rule) else {
         let ids: Vec<&str> = rules.iter().map(|r| r.id.as_str()).collect();
         let hint = did_you_mean(&args.rule, &ids);
@@ -173,7 +183,13 @@ pub fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
             args.rule
         )));
     };
-    write_out(None, &page(rule, Look::detect(ColourChoice::Auto, false)))?;
+    write_out(
+        None,
+        &page(
+            &rule.named(&profile),
+            Look::detect(ColourChoice::Auto, false),
+        ),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

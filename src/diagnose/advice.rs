@@ -1,10 +1,11 @@
 //! What to do about a cause: what inspect found says it for this image, the rule for all, and a table for what no rule describes.
 
 use super::Predicted;
+use crate::profile::Profile;
 use crate::rules::builtin;
 
 /// The fix for a cause.
-pub fn fix(cause: &str, predicted: &[Predicted]) -> Option<String> {
+pub fn fix(cause: &str, predicted: &[Predicted], profile: &Profile) -> Option<String> {
     let found = predicted
         .iter()
         .find(|p| p.rule == cause)
@@ -16,7 +17,7 @@ pub fn fix(cause: &str, predicted: &[Predicted]) -> Option<String> {
         })
         .or_else(|| {
             let rule = builtin::rules().into_iter().find(|r| r.id == cause)?;
-            Some(rule.fix.image)
+            Some(rule.named(profile).fix.image)
         })
 }
 

@@ -182,7 +182,7 @@ fn assemble(mut chosen: Candidate, margin: Option<f64>, case: &Case<'_>) -> Verd
         reached: false,
         stage: Some(chosen.stage),
         critical_point: chosen.critical_point,
-        fix: advice::fix(&chosen.cause_id, case.predicted),
+        fix: advice::fix(&chosen.cause_id, case.predicted, &case.names.profile),
         cause_id: Some(chosen.cause_id),
         cause: Some(chosen.cause),
         blame: chosen.blame,

@@ -94,7 +94,7 @@ pub fn verdict(case: &Case<'_>) -> Verdict {
 fn adopt(verdict: &mut Verdict, case: &Case<'_>, found: Candidate) {
     if verdict.cause_id.is_none() {
         verdict.critical_point = found.critical_point;
-        verdict.fix = advice::fix(&found.cause_id, case.predicted);
+        verdict.fix = advice::fix(&found.cause_id, case.predicted, &case.names.profile);
         verdict.foreseen_by = case
             .predicted
             .iter()

@@ -116,16 +116,7 @@ fn section(out: &mut String, title: &str, text: &str) {
 
 /// With the names of the default profile, as most readers know them.
 fn named(text: &str) -> String {
-    let profile = Profile::default();
-    let names = [
-        ("unit", profile.unit.as_str()),
-        ("device", profile.device.as_str()),
-        ("module", profile.module.as_str()),
-        ("console", profile.console.as_str()),
-        ("magic", profile.magic.as_str()),
-        ("package", profile.package.as_str()),
-    ];
-    fill_text(text.trim(), &names)
+    fill_text(text.trim(), &Profile::default().names())
 }
 
 fn section_code(out: &mut String, title: &str, text: &str) {

@@ -117,8 +117,11 @@ fn own(inspections: &[Inspection]) -> Vec<Value> {
 
 /// One run over all images.
 pub fn render(inspections: &[Inspection]) -> serde_json::Result<String> {
+    let judged = inspections.iter().find_map(|i| i.outcome.as_ref().ok());
+    let profile = judged.map(|j| j.facts.profile.clone()).unwrap_or_default();
     let mut rules: Vec<Value> = builtin::rules()
         .iter()
+        .map(|rule| rule.named(&profile))
         .map(|rule| {
             json!({
                 "id": rule.id,
