@@ -35,9 +35,9 @@ fn judge(entry: &FstabEntry) -> Option<Violation> {
     }
     let swap = entry.fs_type == "swap";
     let what = match &entry.device {
-        DeviceMatch::Missing => format!("{} does not exist on this disk", entry.spec),
+        DeviceMatch::Missing => format!("{}, which does not exist on this disk", entry.spec),
         DeviceMatch::OtherBus(_) => format!(
-            "{} is a disk of another bus; on the test driver's virtio disk it is /dev/vda…",
+            "{}, a disk of another bus; on the test driver's virtio disk it is /dev/vda…",
             entry.spec
         ),
         _ => return None,
