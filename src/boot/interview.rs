@@ -60,7 +60,7 @@ fn questions(plan: &Plan) -> Vec<String> {
         "systemctl --no-pager --plain --no-legend --failed || true".to_owned(),
         format!(
             "systemctl --no-pager show {unit} -p LoadState,ActiveState,SubState,Result,ConditionResult,\
-             ConditionTimestampMonotonic,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,NRestarts,\
+             ConditionTimestampMonotonic,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,NRestarts,Type,TimeoutStartUSec,\
              FragmentPath,DropInPaths,Requires,Wants,BindsTo,After"
         ),
         owners(&plan.device),

@@ -195,7 +195,29 @@ fn trouble(case: &Case<'_>) -> Option<Candidate> {
     }) {
         return Some(Candidate::from_hit(hit));
     }
-    state_of_the_system(case)
+    start_unfinished(case).or_else(|| state_of_the_system(case))
+}
+
+/// The unit's start is not complete although its shell answers: systemd will end it.
+fn start_unfinished(case: &Case<'_>) -> Option<Candidate> {
+    let (observation, answer) = last_answer(case, "TimeoutStartUSec")?;
+    let property = |name: &str| {
+        let values = answer.lines().filter_map(|l| l.split_once('='));
+        values
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value.trim())
+            .next()
+    };
+    let timeout = property("TimeoutStartUSec").filter(|t| *t != "infinity")?;
+    let kind = property("Type")?;
+    (property("ActiveState")? == "activating").then(|| {
+        let cause = format!(
+            "{} is still being started (Type={kind}): systemd will end it, and the shell with it, after {timeout}",
+            case.names.unit
+        );
+        let said = format!("ActiveState=activating, Type={kind}, TimeoutStartUSec={timeout}");
+        Candidate::new(Stage::Shell, Cp::ScriptRunnable, "unit-start-timeout", cause).because([evidence_of(observation, said)])
+    })
 }
 
 /// What `systemctl is-system-running` and `--failed` answered last.

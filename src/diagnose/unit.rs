@@ -13,6 +13,7 @@ use super::device::DeviceState;
 use super::unit_outcome::{Outcome, UnitOutcome};
 use super::verdict::Evidence;
 use super::{Case, words};
+use crate::boot::outcome::Ended;
 use crate::boot::timeline::Event;
 use crate::critical_point::CriticalPoint as Cp;
 use crate::stage::Stage;
@@ -78,11 +79,28 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// The device's driver was watched and never bound, and nothing was ever written to it.
+    /// The device's driver was watched and never bound, nothing was ever written to it, and it had its time: a boot that
+    /// was ended early for another reason says nothing about a device that comes late.
     fn device_never_came(&self) -> bool {
-        self.device.watched && self.device.bound.is_none() && !self.device.written
+        let early = matches!(
+            self.case.ended,
+            Some(Ended::Conclusive { .. } | Ended::MachineGone | Ended::Interrupted { .. })
+        );
+        let had_its_time = !early || self.device_timed_out() || self.foreseen(NO_DEVICE);
+        self.device.watched && self.device.bound.is_none() && !self.device.written && had_its_time
     }
 }
+
+/// Rules by which inspect foresees that the device never comes.
+const NO_DEVICE: &[&str] = &[
+    "udevd-disabled",
+    "modules-version-mismatch",
+    "virtio-console-blacklisted",
+    "virtio-console-install-overridden",
+    "virtio-console-missing",
+    "module-unloadable",
+    "module-index-stale",
+];
 
 /// The cause that follows from the unit's outcome and the device's state; none when neither says anything.
 pub fn candidate(story: Story<'_>) -> Option<Candidate> {
