@@ -108,13 +108,13 @@ mod tests {
 
     #[test]
     fn a_raised_finding_is_foreseen_too() {
-        let raised = |p: &Predicted| p.rule == "contract-panic";
+        let raised = |p: &Predicted| p.rule == "contract-kill-signal";
         assert!(!with(&Selection::default(), &[]).iter().any(raised));
         let mut selection = Selection::default();
-        let name = "contract-panic".to_owned();
+        let name = "contract-kill-signal".to_owned();
         selection.severities.insert(name, Severity::Error);
         let found = with(&selection, &[]);
-        let panic = found.iter().find(|p| raised(p)).map(|p| p.standing());
-        assert_eq!(panic, Some(Standing::Error));
+        let signal = found.iter().find(|p| raised(p)).map(|p| p.standing());
+        assert_eq!(signal, Some(Standing::Error));
     }
 }
