@@ -39,6 +39,7 @@ fn the_package_holds_everything_and_its_program_runs() {
     let fields = output("dpkg-deb", &["--field", deb, "Version", "Depends"]);
     assert!(fields.contains(env!("CARGO_PKG_VERSION")), "{fields}");
     assert!(fields.contains("libc6 (>= 2."), "{fields}");
+    assert!(fields.contains("libgcc-s1"), "{fields}");
 
     let copyright = "dpkg-deb --fsys-tarfile \"$1\" | tar xO ./usr/share/doc/isar-doctor/copyright";
     let copyright = output("sh", &["-c", copyright, "sh", deb]);
