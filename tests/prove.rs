@@ -111,6 +111,10 @@ proven! {
     loader_missing: "f1-loader-missing" by "kernel and initrd started without the loader";
     condition_cmdline: "u3-condition-cmdline" by "nixos-test";
     assertion: "u3-assert" by "drop-in without the conditions";
+    init_is_a_shell: "i1-init-is-a-shell" by "without init=";
+    initrd_break: "r4-break" by "without break=";
+    rootfstype: "r4-rootfstype" by "without rootfstype=";
+    disk_driver_blacklisted: "r3-virtio-blk-blacklisted" by "without module_blacklist=";
     dangling_link: "u8-link-other-name" by "systemd.wants=nixos-test-backdoor.service";
 }
 

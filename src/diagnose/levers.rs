@@ -100,11 +100,14 @@ pub fn for_cause(cause: &str, facts: &Facts) -> Vec<Lever> {
     };
     let without = |keys: &[&str]| -> Vec<Lever> {
         let words = facts.cmdline.known().into_iter().flat_map(|c| &c.words);
-        let named: BTreeSet<&str> = words
-            .map(|w| w.key.as_str())
-            .filter(|k| keys.contains(k))
+        let named: BTreeSet<String> = words
+            .filter(|w| keys.contains(&w.key.as_str()))
+            .map(|w| match w.value {
+                Some(_) => format!("{}=", w.key),
+                None => w.key.clone(),
+            })
             .collect();
-        named.into_iter().map(Lever::remove).collect()
+        named.iter().map(|word| Lever::remove(word)).collect()
     };
     let mut levers = match cause {
         "backdoor-device-not-pulled-in" => vec![
