@@ -150,6 +150,7 @@ macro_rules! boots {
 boots! {
     healthy_bookworm "healthy";
     healthy_trixie "healthy-trixie";
+    #[ignore = "its boot is recorded or like another: make test-full"]
     race "race";
     firmware_without_loader "f1-loader-missing";
     #[ignore = "its boot is recorded or like another: make test-full"]
@@ -163,6 +164,7 @@ boots! {
     no_virtio_blk_in_the_initrd "r3-initrd-without-virtio-blk";
     #[ignore = "its boot is recorded or like another: make test-full"]
     panic_without_initrd "k3-initrd-not-named";
+    #[ignore = "its boot is recorded or like another: make test-full"]
     emergency_mode "i3-emergency-locked";
     module_removed "d1-module-removed";
     #[ignore = "its boot is recorded or like another: make test-full"]
