@@ -15,6 +15,8 @@ pub struct Shown {
     pub furthest: Option<Stage>,
     /// The shell answered.
     pub reached: bool,
+    /// Where its own verdict says that it stopped, and why.
+    pub stopped: Option<(Stage, String)>,
     /// Seconds of the boot.
     pub seconds: f64,
     /// Why the boot could not be carried out.
@@ -32,11 +34,21 @@ fn got_past(shown: &Shown, failed: Stage) -> bool {
 /// Judges one experiment against the stage that had failed.
 pub fn judge(shown: &Shown, failed: Stage) -> Experiment {
     let past = got_past(shown, failed);
+    let earlier = shown
+        .stopped
+        .as_ref()
+        .filter(|(stage, _)| !past && *stage < failed);
+    let earlier = earlier.map(|(stage, why)| {
+        format!("says nothing: that boot stopped earlier, at `{stage}`: {why}")
+    });
     let (result, text) = match (&shown.trouble, past, shown.lever.only_helps) {
         (Some(why), ..) => (
             ExperimentResult::Inconclusive,
             format!("could not be tried: {why}"),
         ),
+        (None, false, _) if earlier.is_some() => {
+            (ExperimentResult::Inconclusive, earlier.unwrap_or_default())
+        }
         (None, true, false) => (
             ExperimentResult::Proved,
             format!("with it, and nothing else changed, the boot gets past `{failed}`"),
@@ -100,6 +112,7 @@ mod tests {
             by: "smbios".into(),
             furthest: Some(furthest),
             reached,
+            stopped: None,
             seconds: 1.0,
             trouble: None,
         }
@@ -122,6 +135,17 @@ mod tests {
         assert_eq!(
             judge(&shown(Stage::Shell, true, true), Stage::Unit).result,
             ExperimentResult::WonTheRace
+        );
+        let mut starved = shown(Stage::Kernel, false, false);
+        starved.stopped = Some((Stage::Kernel, "the host is busy".into()));
+        assert_eq!(
+            judge(&starved, Stage::Unit).result,
+            ExperimentResult::Inconclusive
+        );
+        starved.stopped = Some((Stage::Unit, "skipped".into()));
+        assert_eq!(
+            judge(&starved, Stage::Unit).result,
+            ExperimentResult::Disproved
         );
         let mut failed = shown(Stage::Host, false, false);
         failed.trouble = Some("no kernel".into());
